@@ -1,0 +1,69 @@
+"""Names on brokers, in storage and in the time-series database that several images rely on."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+INGRESS_EXCHANGE: Final = "ingress"
+"""Topic exchange all publishers of readings write to; sites hold topic permissions here."""
+READINGS_EXCHANGE: Final = "readings"
+"""Exchange of the chosen type, bound behind `ingress`, that feeds the streams."""
+STREAM_PREFIX: Final = "readings-"
+"""A stream is called `readings-<random id>`: a missing name is a lost stream, a new one starts at offset 0."""
+COMMANDS_EXCHANGE: Final = "commands"
+ACKNOWLEDGEMENTS_EXCHANGE: Final = "acknowledgements"
+TOPOLOGY_STREAM: Final = "topology"
+"""Stream on the control broker whose last message is the current topology."""
+
+TRAFFIC_LABEL: Final = "vpp.energy/traffic"
+VPP_LABEL: Final = "vpp.energy/vpp"
+
+DRIVER_PORT: Final = 8090
+SIMULATOR_PORT: Final = 8091
+
+PROCESSING_TABLE: Final = "processing_cluster"
+QUEUING_TABLE: Final = "queuing_cluster"
+METRIC_FIELDS: Final = (
+    "cpu_percent",
+    "memory_percent",
+    "disk_percent",
+    "tasks",
+    "queue_delay_seconds",
+    "in_bytes_per_second",
+    "out_bytes_per_second",
+)
+
+TWIN_STATE_MEASUREMENT: Final = "twin_state"
+TWIN_ENERGY_MEASUREMENT: Final = "twin_energy"
+TWIN_BATCHES_MEASUREMENT: Final = "twin_batches"
+
+HISTORY_FOLDER: Final = "history"
+POISON_FOLDER: Final = "poison"
+CHECKPOINT_FOLDER: Final = "checkpoint"
+
+
+def site_username(site: str) -> str:
+    """Return the broker account of a site's gateway."""
+    return f"site-{site}"
+
+
+def readings_key(site: str, device: str | None = None) -> str:
+    """Return the routing key of a site's batches, or of one device's own messages."""
+    return f"readings.{site}" if device is None else f"readings.{site}.{device}"
+
+
+def readings_key_pattern(site: str) -> str:
+    """Return the regular expression of the routing keys that a site may publish."""
+    return rf"^readings\.{re.escape(site)}(\..*)?$"
+
+
+def site_of_key(routing_key: str) -> str | None:
+    """Return the site a routing key of readings names, None for any other key."""
+    words = routing_key.split(".")
+    return words[1] if len(words) >= 2 and words[0] == "readings" else None
+
+
+def commands_queue(site: str) -> str:
+    """Return the queue on the control broker that a site reads its commands from."""
+    return f"commands-{site}"
