@@ -1,0 +1,137 @@
+"""From a checkout to a plant that is ready to run: cluster, images, chart, resources."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vpplocal import toolchain_binary
+
+from vppdemo import plant as plants
+from vppdemo.kube import DemoError, Kube, wait_until
+from vppdemo.live import LiveLine, resources_line
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CHART = ROOT / "charts" / "vpp-operator"
+EXAMPLE = ROOT / "examples" / "plant"
+RELEASE = "vpp-operator"
+OPERATOR_NAMESPACE = "vpp-system"
+
+
+def cluster() -> Kube:
+    """Bring the cluster up (see hack/cluster.py for which one) and return the way to reach it.
+
+    Raises:
+        DemoError: it could not be brought up; what failed has been printed.
+    """
+    _script("cluster.py", "up")
+    context = os.environ.get("CONTEXT") or None
+    return Kube(
+        kubectl=toolchain_binary("kubectl"),
+        helm=toolchain_binary("helm"),
+        kubeconfig=None if context else ROOT / "out" / "kubeconfig",
+        context=context,
+    )
+
+
+def images() -> Mapping[str, str]:
+    """Build the images that changed, load them into the cluster and return name -> full reference.
+
+    Raises:
+        DemoError: a build failed; what failed has been printed.
+    """
+    _script("images.py", "build")
+    _script("images.py", "load")
+    references: Mapping[str, str] = json.loads(_script("images.py", "list", "--json", capture=True))
+    return references
+
+
+def _script(name: str, *args: str, capture: bool = False) -> str:
+    command = (sys.executable, str(ROOT / "hack" / name), *args)
+    done = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE if capture else None)
+    if done.returncode != 0:
+        raise DemoError(f"`hack/{name} {' '.join(args)}` failed; what it printed above says why")
+    return done.stdout or ""
+
+
+def chart(kube: Kube, images_by_name: Mapping[str, str]) -> None:
+    """Install or upgrade the chart with these images, and the CRDs, which Helm installs but never upgrades."""
+    values = [f"--set=images.{name.removeprefix('vpp-')}={reference}" for name, reference in images_by_name.items()]
+    kube.run("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
+    kube.run_helm(
+        "upgrade", "--install", RELEASE, str(CHART), "--namespace", OPERATOR_NAMESPACE, "--create-namespace",
+        "--skip-crds", "--wait", "--timeout", "180s", *values,
+    )  # fmt: skip
+
+
+def plant(kube: Kube, namespace: str, data_folder: Path | None) -> None:
+    """Apply the demo's resources and wait until the cluster behind them is ready and the day has begun.
+
+    A plant of an earlier demo is removed first, with its volumes: the demo starts from nothing.
+
+    Raises:
+        DemoError: the old one does not go, or the new one does not get ready within its time.
+    """
+    _remove(kube, namespace)
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    documents = _documents(kube, data_folder)
+    kube.run("apply", "--server-side", "-n", namespace, "-f", "-", stdin=_as_list(documents), timeout_seconds=120)
+    line = LiveLine()
+
+    def ready() -> bool:
+        text = resources_line(kube, namespace)
+        line.show(text)
+        return text.count(": Ready") == 2
+
+    wait_until(
+        "the plant's Ready conditions",
+        ready,
+        timeout_seconds=420,
+        explain=lambda: f"`kubectl -n {namespace} describe vpp,qch` says what is missing;",
+    )
+    line.end()
+
+
+def _as_list(documents: list[Mapping[str, Any]]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+
+
+def _documents(kube: Kube, data_folder: Path | None) -> list[Mapping[str, Any]]:
+    rendered = kube.run("create", "--dry-run=client", "--validate=false", "-k", str(EXAMPLE), "-o", "json")
+    documents = _split(rendered)
+    if data_folder is None:
+        return documents
+    by_kind: dict[str, list[Mapping[str, Any]]] = {}
+    for document in documents:
+        by_kind.setdefault(document["kind"], []).append(document)
+    return [
+        *plants.data_config_maps(plants.data_files(data_folder)),
+        *by_kind["QueueChannel"],
+        *plants.data_overlay(data_folder, by_kind["VPPCluster"][0], by_kind["NanoGrid"]),
+    ]
+
+
+def _split(text: str) -> list[Mapping[str, Any]]:
+    """Return the documents of kubectl's JSON, which is one object after another, or one List."""
+    decoder = json.JSONDecoder()
+    documents: list[Mapping[str, Any]] = []
+    rest = text.lstrip()
+    while rest:
+        document, end = decoder.raw_decode(rest)
+        documents += document["items"] if document["kind"] == "List" else [document]
+        rest = rest[end:].lstrip()
+    return documents
+
+
+def _remove(kube: Kube, namespace: str) -> None:
+    if not kube.run("get", "namespace", namespace, "--ignore-not-found", "-o", "name").strip():
+        return
+    print(f"  removing the plant of an earlier demo (namespace {namespace})", flush=True)
+    kinds = "nanogrids.vpp.energy,queuechannels.vpp.energy,vppclusters.vpp.energy"
+    kube.run("delete", kinds, "--all", "-n", namespace, "--timeout=120s", timeout_seconds=150)
+    kube.run("delete", "namespace", namespace, "--timeout=120s", timeout_seconds=150)
