@@ -77,7 +77,7 @@ def plant(kube: Kube, namespace: str, data_folder: Path | None) -> None:
     Raises:
         DemoError: the old one does not go, or the new one does not get ready within its time.
     """
-    _remove(kube, namespace)
+    remove(kube, namespace)
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     documents = _documents(kube, data_folder)
     kube.run("apply", "--server-side", "-n", namespace, "-f", "-", stdin=_as_list(documents), timeout_seconds=120)
@@ -128,10 +128,15 @@ def _split(text: str) -> list[Mapping[str, Any]]:
     return documents
 
 
-def _remove(kube: Kube, namespace: str) -> None:
+def remove(kube: Kube, namespace: str) -> None:
+    """Remove a plant with its namespace and volumes; nothing happens where there is none.
+
+    Raises:
+        DemoError: it was not gone within four minutes.
+    """
     if not kube.run("get", "namespace", namespace, "--ignore-not-found", "-o", "name").strip():
         return
-    print(f"  removing the plant of an earlier demo (namespace {namespace})", flush=True)
+    print(f"  removing what is in namespace {namespace}", flush=True)
     kinds = "nanogrids.vpp.energy,queuechannels.vpp.energy,vppclusters.vpp.energy"
     kube.run("delete", kinds, "--all", "-n", namespace, "--timeout=120s", timeout_seconds=150)
     kube.run("delete", "namespace", namespace, "--timeout=120s", timeout_seconds=150)
