@@ -41,14 +41,15 @@ def run_with_progress(command: list[str], log: Path) -> None:
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-    interval = 1.0 if sys.stderr.isatty() else 30.0
+    terminal = sys.stderr.isatty()
+    interval = 1.0 if terminal else 30.0
     done = threading.Event()
 
     def report() -> None:
         while not done.wait(interval):
             seconds = int(time.monotonic() - started)
             line = f"venv: installing the development packages, {seconds} s (usually {USUAL_SECONDS} s at first)"
-            print(f"\r{line}" if sys.stderr.isatty() else line, end="" if sys.stderr.isatty() else "\n", file=sys.stderr)
+            print(f"\r{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr)
 
     reporter = threading.Thread(target=report, daemon=True)
     reporter.start()
@@ -60,7 +61,7 @@ def run_with_progress(command: list[str], log: Path) -> None:
     finally:
         done.set()
         reporter.join()
-        if sys.stderr.isatty():
+        if terminal:
             print("\r\033[K", end="", file=sys.stderr)
     if code != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
