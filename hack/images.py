@@ -10,23 +10,23 @@ import sys
 import time
 from pathlib import Path
 
-from vpplocal.errors import LocalError
-
 from vppimages import build, catalogue, load
+from vpplocal.cluster import selected
+from vpplocal.errors import LocalError
 
 SIZES = catalogue.ROOT / "out" / "images.json"
 
 
 def built(names: list[str], force: bool = False) -> list[build.Built]:
     """Build the named images, all by default, one after the other."""
-    docker = build.docker_answers()
+    docker = build.uses_docker()
     return [build.build(image, docker=docker, force=force) for image in catalogue.find(names)]
 
 
 def references(names: list[str]) -> dict[str, str]:
     """Image name -> full reference, without building anything."""
     registry = os.environ.get("REGISTRY", "").rstrip("/") or catalogue.REPOSITORY
-    docker = build.docker_answers()
+    docker = build.uses_docker()
     return {
         image.name: catalogue.reference(image, build.named(image, docker=docker), registry)
         for image in catalogue.find(names)
@@ -48,8 +48,6 @@ def load_all(names: list[str]) -> dict[str, str]:
 
 
 def _load_into_cluster(images: list[build.Built]) -> str:
-    from vpplocal.cluster import selected
-
     cluster = selected()
     if cluster.kind == "kind":
         load.load_kind(images, cluster.name)
@@ -94,9 +92,8 @@ def main() -> int:
                 print(json.dumps(rows, indent=2))
             else:
                 for row in rows:
-                    print(
-                        f"{row['image']:<16} {_megabytes(row['bytes'])} MB, of which {_megabytes(row['added_bytes'])} MB new"
-                    )
+                    size, added = _megabytes(row["bytes"]), _megabytes(row["added_bytes"])
+                    print(f"{row['image']:<16} {size} MB, of which {added} MB are its own")
         if arguments.command in ("build", "load", "list"):
             found = references(arguments.names)
             print(json.dumps(found, indent=2) if arguments.json else "\n".join(found.values()))

@@ -8,17 +8,16 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpplocal.cache import build_lock, cache_folder, require_free_disk
-from vpplocal.errors import LocalError
-from vpplocal.images import ensure_base_image
-from vpplocal.progress import run_long
-from vpplocal.toolchain import recipe_hash, toolchain_binary
-
 from vppimages import buildhost
 from vppimages.catalogue import ROOT, Image, Names, names, recipe, reference
 from vppimages.layout import Layout, Stored
+from vpplocal.cache import build_lock, cache_folder, require_free_disk
+from vpplocal.errors import LocalError
+from vpplocal.images import BASE_IMAGE, ensure_base_image
+from vpplocal.packages import install_missing, require_root
+from vpplocal.progress import run_long
+from vpplocal.toolchain import recipe_hash, toolchain_binary
 
-LOCAL_BASE = "localhost/vpp-base:trixie"
 DISK_GIB = 6.0
 
 
@@ -40,11 +39,17 @@ def layout() -> Layout:
     return Layout(folder=cache_folder() / "images")
 
 
-def docker_answers() -> bool:
-    """Whether a Docker engine is there to build with; it then builds from the official bases."""
-    if shutil.which("docker") is None:
+def uses_docker() -> bool:
+    """Whether images are built with Docker, from the official bases.
+
+    The local node takes only what buildah makes; kind and clusters of the user's take both.
+    """
+    if shutil.which("docker") is None or not (os.environ.get("CONTEXT") or shutil.which("kind")):
         return False
-    return subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode == 0
+    try:
+        return subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def named(image: Image, *, docker: bool) -> Names:
@@ -78,19 +83,16 @@ def build(image: Image, *, docker: bool, force: bool = False) -> Built:
 
 def _inputs(image: Image) -> dict[str, str]:
     """The build arguments that name this machine's own images, as they enter the content's name."""
-    inputs = {"BASE": LOCAL_BASE}
+    inputs = {"BASE": BASE_IMAGE}
     if image.name == "vpp-influxdb":
         inputs["INFLUXD_IMAGE"] = f"localhost/vpp-influxd-binary:{recipe_hash('influxd')}"
     return inputs
 
 
 def _build_with_buildah(image: Image, store: Layout) -> Stored:
-    if shutil.which("buildah") is None:
-        raise LocalError(
-            "images are built with buildah, which is not installed; install it (Debian: apt-get install buildah)"
-        )
-    if os.geteuid() != 0:
-        raise LocalError("building images without Docker needs root; run the same command with sudo")
+    if shutil.which("buildah") is None or shutil.which("mmdebstrap") is None:
+        install_missing()
+    require_root("building images without Docker")
     require_free_disk(store.folder, DISK_GIB)
     arguments = _inputs(image)
     ensure_base_image()

@@ -1,6 +1,6 @@
 """What a build may know of the machine it runs on: certificates to trust, package proxies, caches.
 
-It is mounted at /run/build-host while an image is built and leaves nothing in the image. Containerfiles work without it.
+It is mounted at /run/build-host while an image is built and leaves nothing in it. Containerfiles work without it.
 """
 
 import os

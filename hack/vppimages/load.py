@@ -7,16 +7,15 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from vpplocal.errors import LocalError
 
 from vppimages.build import Built, layout
 from vppimages.catalogue import REPOSITORY, reference
 from vppimages.layout import Stored
+from vpplocal.errors import LocalError
 
-Command = Callable[..., list[str]]
+Command = Callable[..., Sequence[str]]
 DEADLINE_SECONDS = 600
 
 
@@ -37,9 +36,9 @@ def load_node(images: list[Built], ctr: Command) -> int:
     for one in images:
         if one.stored is None:
             raise LocalError(f"{one.reference} was built with Docker; the local node takes images built with buildah")
-        for name in (one.reference, version_reference(one)):
-            if tagged.get(name) != one.stored.digest:
-                missing.append((name, one.stored))
+        stored = one.stored
+        references = (one.reference, version_reference(one))
+        missing.extend((name, stored) for name in references if tagged.get(name) != stored.digest)
     if not missing:
         return 0
     with subprocess.Popen(
@@ -107,7 +106,7 @@ def _tagged(listing: str) -> dict[str, str]:
     return {row[0]: next((word for word in row if word.startswith("sha256:")), "") for row in rows if row}
 
 
-def _run(command: list[str]) -> str:
+def _run(command: Sequence[str]) -> str:
     environ = {**os.environ, "LC_ALL": "C"}
     try:
         run = subprocess.run(
