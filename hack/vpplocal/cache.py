@@ -1,0 +1,44 @@
+"""Where built things are kept between runs and shared by all checkouts of a user."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vpplocal.errors import LocalError
+
+
+def cache_folder() -> Path:
+    """Return the project's folder in the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base else Path.home() / ".cache") / "vpp-operator"
+
+
+def require_free_disk(folder: Path, gib: float) -> None:
+    """Raise where a disk has too little room for what is about to be built.
+
+    Raises:
+        LocalError: less than `gib` are free.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free_gib = shutil.disk_usage(folder).free / 1024**3
+    if free_gib < gib:
+        raise LocalError(f"the disk of {folder} has {free_gib:.1f} GiB free and {gib:g} are needed; make room there")
+
+
+@contextmanager
+def build_lock(name: str) -> Iterator[None]:
+    """Hold a lock in the cache, so that two checkouts never build the same thing at once."""
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"  another checkout is building {name}; waiting for it", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
