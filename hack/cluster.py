@@ -15,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from vpplocal import cluster, load_image, node, toolchain_binary
 from vpplocal.errors import LocalError
-from vpplocal.instance import CHECKOUT
+from vpplocal.instance import kubeconfig_file
 
 
 def _tool(name: str, arguments: list[str]) -> int:
-    environ = {**os.environ, "KUBECONFIG": str(CHECKOUT / "out" / "kubeconfig")}
+    environ = {**os.environ, "KUBECONFIG": str(kubeconfig_file())}
     context = os.environ.get("CONTEXT")
     flag = {"kubectl": "--context", "helm": "--kube-context"}[name]
     chosen = (flag, context) if context else ()

@@ -15,7 +15,7 @@ from vpplocal import addons, node, packages
 from vpplocal.down import bring_down
 from vpplocal.errors import LocalError
 from vpplocal.images import load_image, node_image_archives
-from vpplocal.instance import CHECKOUT, instance_id
+from vpplocal.instance import CHECKOUT, instance_id, kubeconfig_file
 from vpplocal.progress import duration, run_long, step
 
 KIND_NAME = "vpp-operator"
@@ -53,7 +53,7 @@ def selected() -> Cluster:
     instance = node.current()
     if instance is None:
         raise LocalError("the local node does not run; start it with `make up`")
-    return Cluster(kind="node", name=instance.id, kubeconfig=CHECKOUT / "out" / "kubeconfig")
+    return Cluster(kind="node", name=instance.id, kubeconfig=kubeconfig_file())
 
 
 def _choice() -> Literal["context", "kind", "node"]:
@@ -72,7 +72,7 @@ def _choice() -> Literal["context", "kind", "node"]:
 def _elsewhere(choice: Literal["context", "kind"]) -> Cluster:
     if choice == "context":
         return Cluster(kind="context", name=os.environ["CONTEXT"], kubeconfig=None)
-    return Cluster(kind="kind", name=KIND_NAME, kubeconfig=CHECKOUT / "out" / "kubeconfig")
+    return Cluster(kind="kind", name=KIND_NAME, kubeconfig=kubeconfig_file())
 
 
 def up() -> None:
@@ -103,7 +103,7 @@ def _check_context(name: str) -> None:
 
 def _kind_up() -> None:
     listed = subprocess.run(("kind", "get", "clusters"), capture_output=True, text=True, timeout=60, check=False)
-    kubeconfig = CHECKOUT / "out" / "kubeconfig"
+    kubeconfig = kubeconfig_file()
     if KIND_NAME not in listed.stdout.split():
         run_long(
             "kind cluster",
@@ -175,4 +175,4 @@ def down() -> None:
     if choice == "kind":
         subprocess.run(("kind", "delete", "cluster", "--name", KIND_NAME), timeout=180, check=True)
     bring_down(instance_id(CHECKOUT))
-    (CHECKOUT / "out" / "kubeconfig").unlink(missing_ok=True)
+    kubeconfig_file().unlink(missing_ok=True)

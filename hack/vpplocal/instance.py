@@ -86,6 +86,11 @@ def _part(network: Network, prefix: int, index: int) -> Network:
     return list(network.subnets(new_prefix=prefix))[index]
 
 
+def kubeconfig_file() -> Path:
+    """Return where users and tools look for the kubeconfig: out/kubeconfig, or what VPP_LOCAL_KUBECONFIG says."""
+    return Path(os.environ.get("VPP_LOCAL_KUBECONFIG") or CHECKOUT / "out" / "kubeconfig")
+
+
 def instance_id(checkout: Path) -> str:
     """Return the identity of a checkout's node: eight digits of its path's hash, or what VPP_LOCAL_ID says."""
     return os.environ.get("VPP_LOCAL_ID") or hashlib.sha256(str(checkout).encode()).hexdigest()[:8]

@@ -14,7 +14,15 @@ from pathlib import Path
 
 from vpplocal import packages, pki, plan
 from vpplocal.errors import LocalError
-from vpplocal.instance import CHECKOUT, Instance, choose_network, instance_id, save_instance, saved_instance
+from vpplocal.instance import (
+    CHECKOUT,
+    Instance,
+    choose_network,
+    instance_id,
+    kubeconfig_file,
+    save_instance,
+    saved_instance,
+)
 from vpplocal.progress import step
 from vpplocal.toolchain import toolchain_binary
 
@@ -194,8 +202,8 @@ def wait_for(instance: Instance, what: str, probe: Callable[[], bool], timeout_s
 
 
 def publish_kubeconfig(instance: Instance) -> Path:
-    """Copy the kubeconfig to where users and tools look for it: `out/kubeconfig`."""
-    target = CHECKOUT / "out" / "kubeconfig"
+    """Copy the kubeconfig to where users and tools look for it."""
+    target = kubeconfig_file()
     target.parent.mkdir(exist_ok=True)
     shutil.copyfile(instance.kubeconfig, target)
     target.chmod(0o600)

@@ -47,6 +47,15 @@ def _kubernetes(name: str, usual_seconds: float) -> Program:
     )
 
 
+def _helm() -> Program:
+    # Without these stamps helm believes, where it has no cluster to ask, in Kubernetes 1.20.
+    major, minor, _ = KUBERNETES_VERSION.split(".")
+    packages = ("helm.sh/helm/v3/pkg/lint/rules", "helm.sh/helm/v3/pkg/chartutil")
+    stamps = (("k8sVersionMajor", major), ("k8sVersionMinor", minor))
+    ldflags = " ".join(("-s -w", *(f"-X {package}.{key}={value}" for package in packages for key, value in stamps)))
+    return Program(module="helm", package="helm.sh/helm/v3/cmd/helm", usual_seconds=60, ldflags=ldflags)
+
+
 PROGRAMS = {
     "kube-apiserver": _kubernetes("kube-apiserver", 315),
     "kubelet": _kubernetes("kubelet", 40),
@@ -54,7 +63,7 @@ PROGRAMS = {
     "kube-scheduler": _kubernetes("kube-scheduler", 10),
     "kubectl": _kubernetes("kubectl", 20),
     "kube-proxy": _kubernetes("kube-proxy", 10),
-    "helm": Program(module="helm", package="helm.sh/helm/v3/cmd/helm", usual_seconds=60),
+    "helm": _helm(),
     "coredns": Program(module="coredns", package="github.com/coredns/coredns", usual_seconds=90),
     "local-path-provisioner": Program(
         module="local-path-provisioner", package="github.com/rancher/local-path-provisioner", usual_seconds=30

@@ -1,0 +1,94 @@
+"""How the local node chooses its names, addresses and settings, and what it says while it works."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from pathlib import Path
+
+import pytest
+
+from vpplocal import addons, plan, progress
+from vpplocal.errors import LocalError
+from vpplocal.instance import Instance, choose_network, instance_id
+from vpplocal.toolchain import PROGRAMS, recipe_hash
+
+NETWORK = ipaddress.IPv4Network("100.64.8.0/21")
+INSTANCE = Instance(id="ab12cd34", network=NETWORK)
+
+
+def test_two_checkouts_have_two_nodes_and_one_checkout_always_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VPP_LOCAL_ID", raising=False)
+    assert instance_id(Path("/a")) == instance_id(Path("/a"))
+    assert instance_id(Path("/a")) != instance_id(Path("/b"))
+
+
+def test_a_network_that_is_taken_is_passed_over() -> None:
+    first = choose_network("x", [])
+    second = choose_network("x", [first])
+    assert not first.overlaps(second)
+    assert choose_network("x", []) == first
+
+
+def test_a_default_route_takes_every_network_and_says_so() -> None:
+    with pytest.raises(ValueError, match="is in use"):
+        choose_network("x", [ipaddress.IPv4Network("0.0.0.0/0")])
+
+
+def test_link_pods_and_services_are_parts_of_the_network_that_do_not_overlap() -> None:
+    parts = (INSTANCE.link_network, INSTANCE.service_network, INSTANCE.pod_network)
+    assert all(part.subnet_of(NETWORK) for part in parts)
+    assert not any(one.overlaps(other) for i, one in enumerate(parts) for other in parts[i + 1 :])
+    assert ipaddress.IPv4Address(INSTANCE.dns_service) in INSTANCE.service_network
+
+
+def test_the_link_name_fits_the_kernels_fifteen_characters() -> None:
+    assert len(INSTANCE.host_link) <= 15
+
+
+def test_configuration_files_are_valid_and_name_the_nodes_own_cgroup() -> None:
+    files = plan.config_files(INSTANCE)
+    kubelet = json.loads(files["kubelet.json"])
+    assert kubelet["cgroupRoot"] == "/vpp-local-ab12cd34"
+    assert kubelet["clusterDNS"] == [INSTANCE.dns_service]
+    assert json.loads(files["cni/10-vpp-local.conflist"])["plugins"][0]["ipam"]["ranges"][0][0]["subnet"] == str(
+        INSTANCE.pod_network
+    )
+
+
+def test_programs_wait_for_what_they_need() -> None:
+    binaries = {name: Path("/bin") / name for name in PROGRAMS}
+    after = {program["name"]: program["after"] for program in plan.programs(INSTANCE, binaries)}
+    assert after["etcd"] is None
+    assert after["kube-apiserver"] == ("127.0.0.1", 2379)
+    assert after["kubelet"] == (INSTANCE.node_address, 6443)
+
+
+def test_every_add_on_names_its_kind_and_is_known_by_its_name_only_once() -> None:
+    documents = addons.manifests(INSTANCE.dns_service)
+    keys = [(d["kind"], d["metadata"].get("namespace"), d["metadata"]["name"]) for d in documents]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (8.6, "9 s"), (59.6, "1 min 00 s"), (315, "5 min 15 s")])
+def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
+    assert progress.duration(seconds) == text
+
+
+def test_progress_tells_what_how_long_and_how_long_usually() -> None:
+    assert progress.progress_line("building kubelet", 12, 40) == "  building kubelet: 12 s (usually 40 s)"
+
+
+def test_a_failing_command_is_reported_with_its_last_words_and_the_advice(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match=r"cooking failed: no fire; buy matches \(all of it: .*log\)"):
+        progress.run_long("cooking", ("sh", "-c", "echo no fire; exit 3"), log=tmp_path / "log", advice="buy matches")
+
+
+def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="waiting took more than 0 s"):
+        progress.run_long("waiting", ("sleep", "30"), log=tmp_path / "log", timeout_seconds=0.2)
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_every_program_has_its_module_files(name: str) -> None:
+    assert len(recipe_hash(name)) == 8
