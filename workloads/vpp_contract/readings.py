@@ -1,11 +1,12 @@
 """The reading: what one sensor measured over one interval, and its two encodings on the wire.
 
-A reading is identified by (`der`, `boot`, `seq`): `boot` grows with every restart of the gateway, `seq` by one with every
-reading of that DER within a boot. Gateways send many fixed binary records in one message, because the number of
-messages, not of bytes, limits a broker; simple devices send one JSON object a message.
+A reading is identified by (`der`, `boot`, `seq`): `boot` (1 or more) grows with every restart of the gateway, `seq` by
+one with every reading of that DER within a boot, beginning with 0. Gateways send many fixed binary records in one
+message, because the number of messages, not of bytes, limits a broker; simple devices send one JSON object a message.
 
 Signs: pv, wind, hydro and load carry amounts of their own kind (>= 0); battery and ev are positive while charging.
-Time: `event_time_us` is the END of the measured interval, so a reading stamped exactly hh:00 belongs to the hour it closes.
+Time: `event_time_us` is the END of the measured interval, so a reading stamped exactly hh:00 belongs to the hour it
+closes.
 """
 
 from __future__ import annotations
@@ -152,12 +153,24 @@ def batch_count(message: bytes) -> int:
         raise ReadingError(f"a batch starts with {_MAGIC.decode()}, this message with {magic!r}")
     if (version, record_bytes) != (_VERSION, RECORD_BYTES):
         raise ReadingError(
-            f"version {version} with records of {record_bytes} bytes is unknown; send version {_VERSION} with {RECORD_BYTES}"
+            f"version {version} with records of {record_bytes} bytes is unknown; "
+            f"send version {_VERSION} with {RECORD_BYTES}"
         )
     expected = HEADER_BYTES + count * RECORD_BYTES
     if len(message) != expected:
         raise ReadingError(f"a batch of {count} readings takes {expected} bytes, this message has {len(message)}")
     return int(count)
+
+
+def join_batches(messages: Sequence[bytes]) -> bytes:
+    """Join messages of `encode_batch` into one, without decoding their records.
+
+    Raises:
+        ReadingError: see `batch_count`.
+    """
+    count = sum(batch_count(message) for message in messages)
+    header = _HEADER.pack(_MAGIC, _VERSION, RECORD_BYTES, count)
+    return b"".join([header, *(memoryview(message)[HEADER_BYTES:] for message in messages)])
 
 
 def decode_batch(message: bytes) -> Iterator[Reading]:
@@ -171,7 +184,7 @@ def decode_batch(message: bytes) -> Iterator[Reading]:
         der, kind, _flags, _reserved, boot, seq, event_time_us, created_us, *values = row
         if kind >= len(KINDS):
             raise ReadingError(f"kind code {kind} is unknown; codes go from 0 to {len(KINDS) - 1}")
-        quantities = {
+        quantities: dict[str, Any] = {
             name: None if math.isnan(value) else value for name, value in zip(QUANTITIES, values, strict=True)
         }
         yield Reading(

@@ -1,0 +1,170 @@
+"""The gateway as its callers see it: measurements in, confirmed identities out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vpp_workloads.gateway.errors import NotConnectedError, SpoolError, SpoolFullError
+from vpp_workloads.gateway.ledger import LEDGER_START, Run
+from vpp_workloads.gateway.measurement import Measurement, check
+from vpp_workloads.gateway.publisher import Publisher, State
+from vpp_workloads.gateway.settings import Settings
+from vpp_workloads.gateway.spool import Spool
+
+_LEDGER_PAGE: Final = 500
+_ROOM_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What the gateway knows about itself. Counts are readings."""
+
+    state: State
+    reason: str
+    boot: int
+    accepted: int
+    """In this boot."""
+    refused: int
+    """In this boot."""
+    confirmed: int
+    """In all boots."""
+    spooled: int
+    """Not confirmed yet, of all boots."""
+    spool_bytes: int
+
+
+def wall_clock_us() -> int:
+    """Return the time in µs since the epoch."""
+    return time.time_ns() // 1000
+
+
+class Gateway:
+    """One site's gateway. Its methods may be called from any thread."""
+
+    def __init__(self, settings: Settings, spool_path: Path, clock: Callable[[], int] = wall_clock_us) -> None:
+        """Open the spool, which begins a new boot; `start` connects.
+
+        Args:
+            settings: see `load_settings`.
+            spool_path: the SQLite file; it is created if need be.
+            clock: wall clock in µs since the epoch.
+
+        Raises:
+            SpoolError: the spool cannot be opened.
+        """
+        self._settings = settings
+        self._clock = clock
+        self._spool = Spool(
+            spool_path,
+            site=settings.site,
+            limit_bytes=settings.spool_bytes,
+            first_boot=clock() // 1_000_000,
+            sync=settings.spool_sync,
+        )
+        self._changed = threading.Condition()
+        self._publisher = Publisher(settings, self._spool, self._changed)
+        self._accepted = self._refused = 0
+
+    def start(self) -> None:
+        """Begin to connect and to publish."""
+        self._publisher.start()
+
+    def accept(self, measurements: Sequence[Measurement], timeout_seconds: float | None = None) -> None:
+        """Take measurements, all or none. On return they are on disk and will be published until confirmed.
+
+        Args:
+            measurements: of this site's DERs, in the order they were made.
+            timeout_seconds: how long to wait for room in a full spool, default `Settings.accept_seconds`.
+
+        Raises:
+            MeasurementError: one of them is not what the twin takes; none was kept.
+            SpoolFullError: no room within the time; none was kept, all are counted as refused.
+            SpoolError: the spool cannot be written, or the gateway is closed.
+        """
+        if not measurements:
+            return
+        for measurement in measurements:
+            check(measurement, self._settings.site)
+        wait_seconds = self._settings.accept_seconds if timeout_seconds is None else timeout_seconds
+        deadline = time.monotonic() + wait_seconds
+        with self._changed:
+            while not self._try_append(measurements, deadline, wait_seconds):
+                self._changed.wait(min(max(deadline - time.monotonic(), 0.0), _ROOM_SECONDS))
+            self._accepted += len(measurements)
+            self._publisher.wake()
+
+    def _try_append(self, measurements: Sequence[Measurement], deadline: float, wait_seconds: float) -> bool:
+        """Append, or say that there is no room yet."""
+        if self._publisher.state is State.CLOSED:
+            raise SpoolError(f"the gateway of {self._settings.site} is closed; open a new one")
+        try:
+            self._spool.append(measurements, created_us=self._clock(), row_readings=self._settings.batch_readings)
+        except SpoolFullError as error:
+            if time.monotonic() < deadline:
+                return False
+            self._refused += len(measurements)
+            raise SpoolFullError(f"{error} (waited {wait_seconds:g} s; broker: {self._publisher.reason})") from None
+        return True
+
+    def last_event_time_us(self, der: str) -> int | None:
+        """Return the newest event time ever accepted for a DER, also before a restart; None if there is none."""
+        with self._changed:
+            return self._spool.last_event_time_us(der)
+
+    def status(self) -> Status:
+        """Return state and counts."""
+        with self._changed:
+            return Status(
+                state=self._publisher.state,
+                reason=self._publisher.reason,
+                boot=self._spool.boot,
+                accepted=self._accepted,
+                refused=self._refused,
+                confirmed=self._spool.confirmed,
+                spooled=self._spool.readings,
+                spool_bytes=self._spool.used_bytes,
+            )
+
+    def wait_connected(self, timeout_seconds: float) -> None:
+        """Wait for a connection.
+
+        Raises:
+            NotConnectedError: there is none within the time; the text says which site and why.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._publisher.state is State.CONNECTED, timeout_seconds):
+                raise NotConnectedError(f"site {self._settings.site} cannot connect: {self._publisher.reason}")
+
+    def ledger(self) -> Iterator[Run]:
+        """Yield the runs of all confirmed readings, also of earlier boots, page by page."""
+        after = LEDGER_START
+        while True:
+            with self._changed:
+                page = self._spool.ledger_page(after, _LEDGER_PAGE)
+            yield from page
+            if len(page) < _LEDGER_PAGE:
+                return
+            after = page[-1].key
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Publish without lingering and wait until everything is confirmed; say whether it was in time."""
+        with self._changed:
+            self._publisher.flushing = True
+            self._publisher.wake()
+            try:
+                return bool(self._changed.wait_for(lambda: self._spool.readings == 0, timeout_seconds))
+            finally:
+                self._publisher.flushing = False
+
+    def close(self, timeout_seconds: float = 5.0) -> bool:
+        """Flush, disconnect and close the spool; what is not confirmed stays in it. Say whether all was confirmed."""
+        clean = self.flush(timeout_seconds if self._publisher.running else 0.0)
+        self._publisher.stop()
+        with self._changed:
+            self._spool.close()
+        return clean
