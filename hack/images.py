@@ -6,6 +6,7 @@ Standard library only: it runs before any virtual environment exists.
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,8 @@ from vpplocal.cluster import selected
 from vpplocal.errors import LocalError
 
 SIZES = catalogue.ROOT / "out" / "images.json"
+DOCUMENT = catalogue.ROOT / "docs" / "images.md"
+TABLE = re.compile(r"(<!-- sizes -->\n).*?(<!-- /sizes -->)", re.DOTALL)
 
 
 def built(names: list[str], force: bool = False) -> list[build.Built]:
@@ -70,6 +73,17 @@ def write_sizes(names: list[str]) -> list[dict[str, object]]:
     return rows
 
 
+def write_table() -> None:
+    """Put the measured sizes into the documentation."""
+    lines = ["| image | size | not shared with the images above it |", "|---|---:|---:|"]
+    lines += [
+        f"| {row['image']} | {_megabytes(row['bytes'])} MB | {_megabytes(row['added_bytes'])} MB |"
+        for row in json.loads(SIZES.read_text())
+    ]
+    table = "\n".join(lines) + "\n"
+    DOCUMENT.write_text(TABLE.sub(lambda match: match[1] + table + match[2], DOCUMENT.read_text()))
+
+
 def main() -> int:
     """Run one of the commands."""
     parser = argparse.ArgumentParser(description="build the container images and bring them to a cluster")
@@ -77,6 +91,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="images, all by default; `vpp-` may be left out")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--force", action="store_true", help="build even what is there")
+    parser.add_argument("--docs", action="store_true", help="`sizes` also writes the table in docs/images.md")
     parser.add_argument("--output", type=Path, default=Path("images.tar"), help="where `archive` writes to")
     arguments = parser.parse_args()
     try:
@@ -88,12 +103,14 @@ def main() -> int:
             load.write_archive(built(arguments.names), arguments.output)
         elif arguments.command == "sizes":
             rows = write_sizes(arguments.names)
+            if arguments.docs:
+                write_table()
             if arguments.json:
                 print(json.dumps(rows, indent=2))
             else:
                 for row in rows:
                     size, added = _megabytes(row["bytes"]), _megabytes(row["added_bytes"])
-                    print(f"{row['image']:<16} {size} MB, of which {added} MB are its own")
+                    print(f"{row['image']:<16} {size:>5} MB, of which {added:>5} MB are its own")
         if arguments.command in ("build", "load", "list"):
             found = references(arguments.names)
             print(json.dumps(found, indent=2) if arguments.json else "\n".join(found.values()))
@@ -104,7 +121,7 @@ def main() -> int:
 
 
 def _megabytes(size: object) -> str:
-    return f"{int(str(size)) / 1e6:6.0f}"
+    return f"{int(str(size)) / 1e6:.0f}"
 
 
 if __name__ == "__main__":
