@@ -76,6 +76,12 @@ def build(image: Image, *, docker: bool, force: bool = False) -> Built:
                 store.record(f"{image.name}-built", its.built, lower.digest)
             copies = recipe(image).code_copies
             found = store.add_code(lower, copies) if copies else lower
+            while (now := named(image, docker=docker)) != its:  # edited meanwhile: the name must be that of the content
+                if now.built != its.built:
+                    raise LocalError(
+                        f"what {image.name} is built from changed during the build; type the command again"
+                    )
+                its, found = now, store.add_code(lower, copies)
             store.record(image.name, its.content, found.digest)
             store.sweep()
     return Built(image=image, names=its, stored=found)
