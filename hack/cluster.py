@@ -1,4 +1,4 @@
-"""The cluster to work on: `cluster.py up|down|status|kubectl ARGS...|helm ARGS...|load ARCHIVE REFERENCE`.
+"""The cluster to work on: `cluster.py up|down|status|shell|kubectl ARGS...|helm ARGS...|load ARCHIVE REFERENCE`.
 
 CONTEXT=NAME uses that context of your kubeconfig; else kind where Docker answers; else a node of its own is made
 on this machine (see vpplocal). Standard library only: it runs before any virtual environment exists.
@@ -38,6 +38,14 @@ def _status() -> int:
     return _tool("kubectl", ["get", "nodes,pods", "-A"])
 
 
+def _shell() -> int:
+    """Open a shell inside the node's namespaces, to look at its processes, mounts and rules."""
+    instance = node.current()
+    if instance is None:
+        raise LocalError("the local node of this checkout is not up; start it with `make up`")
+    return subprocess.run(node.inside(instance, os.environ.get("SHELL") or "/bin/sh"), check=False).returncode
+
+
 def main(arguments: list[str]) -> int:
     """Run one of the commands."""
     match arguments:
@@ -47,6 +55,8 @@ def main(arguments: list[str]) -> int:
             cluster.down()
         case ["status"]:
             return _status()
+        case ["shell"]:
+            return _shell()
         case ["kubectl" | "helm" as name, *rest]:
             return _tool(name, rest)
         case ["load", archive, reference]:

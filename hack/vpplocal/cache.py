@@ -33,12 +33,19 @@ def require_free_disk(folder: Path, gib: float) -> None:
 @contextmanager
 def build_lock(name: str) -> Iterator[None]:
     """Hold a lock in the cache, so that two checkouts never build the same thing at once."""
+    with lock(name, f"another checkout is building {name}; waiting for it"):
+        yield
+
+
+@contextmanager
+def lock(name: str, waiting: str) -> Iterator[None]:
+    """Hold a lock in the cache and say `waiting` while another process does; it is freed however its holder ends."""
     folder = cache_folder() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / name).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"  another checkout is building {name}; waiting for it", flush=True)
+            print(f"  {waiting}", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

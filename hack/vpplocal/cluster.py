@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from vpplocal import addons, node, packages
+from vpplocal.cache import lock
 from vpplocal.down import bring_down
 from vpplocal.errors import LocalError
 from vpplocal.images import load_image, node_image_archives
@@ -119,12 +121,29 @@ def _kind_up() -> None:
 
 def _node_up() -> None:
     started = time.monotonic()
-    instance = node.current()
-    if instance is not None and (instance.state / "complete").exists() and node.is_ready(instance):
-        print(f"  the local node {instance.id} is up already ({node.publish_kubeconfig(instance)})")
+    if _is_up():
         return
     packages.require_root("the local node, with its own network and mounts,")
     packages.install_missing()
+    with node_lock():
+        if not _is_up():
+            _make_node(started)
+
+
+def node_lock() -> AbstractContextManager[None]:
+    """Keep two commands from making and unmaking one node at once: each would take the other's half for remnants."""
+    return lock(f"node-{instance_id(CHECKOUT)}", "another command is starting or stopping this node; waiting for it")
+
+
+def _is_up() -> bool:
+    instance = node.current()
+    if instance is None or not (instance.state / "complete").exists() or not node.is_ready(instance):
+        return False
+    print(f"  the local node {instance.id} is up already ({node.publish_kubeconfig(instance)})")
+    return True
+
+
+def _make_node(started: float) -> None:
     archives = node_image_archives()
     bring_down(instance_id(CHECKOUT))  # whatever an earlier run left: half a node is never mended, always made anew
     instance = node.create()
@@ -174,5 +193,6 @@ def down() -> None:
         return
     if choice == "kind":
         subprocess.run(("kind", "delete", "cluster", "--name", KIND_NAME), timeout=180, check=True)
-    bring_down(instance_id(CHECKOUT))
-    kubeconfig_file().unlink(missing_ok=True)
+    with node_lock():
+        bring_down(instance_id(CHECKOUT))
+        kubeconfig_file().unlink(missing_ok=True)

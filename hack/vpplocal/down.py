@@ -13,9 +13,9 @@ import subprocess
 import time
 from pathlib import Path
 
+from vpplocal import cgroups
 from vpplocal.errors import LocalError
 from vpplocal.instance import STATE_FOLDER, Instance
-from vpplocal.node import cgroup_hierarchies
 from vpplocal.packages import require_root
 from vpplocal.progress import step
 
@@ -33,7 +33,7 @@ def bring_down(identity: str) -> None:
     require_root("taking the local node down")
     with step(f"node {identity}: down"):
         _end_processes(state)
-        _remove_cgroups(f"vpp-local-{identity}")
+        cgroups.remove(f"vpp-local-{identity}")
         link = f"vpp{identity}"
         if Path(f"/sys/class/net/{link}").exists():
             subprocess.run(("ip", "link", "delete", link), capture_output=True, timeout=30, check=False)
@@ -57,7 +57,7 @@ def remains(identity: str) -> list[str]:
         found.append(f"the folder {state}")
     if Path(f"/sys/class/net/vpp{identity}").exists():
         found.append(f"the link vpp{identity}")
-    groups = [group for hierarchy in cgroup_hierarchies() if (group := hierarchy / f"vpp-local-{identity}").exists()]
+    groups = [group for hierarchy in cgroups.hierarchies() if (group := hierarchy / f"vpp-local-{identity}").exists()]
     if groups:
         found.append(f"{len(groups)} cgroups")
     if str(state) in Path("/proc/self/mountinfo").read_text():
@@ -90,24 +90,6 @@ def _end_processes(state: Path) -> None:
                 continue
         if time.monotonic() > deadline:
             raise LocalError(f"processes {pids} did not end within a minute; is the machine out of memory?")
-        time.sleep(0.1)
-
-
-def _remove_cgroups(name: str) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        left = [group for hierarchy in cgroup_hierarchies() if (group := hierarchy / name).exists()]
-        if not left:
-            return
-        for group in left:
-            folders = sorted((path for path in group.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
-            for folder in (*folders, group):
-                try:
-                    folder.rmdir()
-                except OSError:
-                    continue  # its last process is still going; the next round gets it
-        if time.monotonic() > deadline:
-            raise LocalError(f"cgroups {[str(group) for group in left]} are still in use")
         time.sleep(0.1)
 
 

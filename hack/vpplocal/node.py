@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vpplocal import packages, pki, plan
+from vpplocal import cgroups, packages, pki, plan
+from vpplocal.cache import cache_folder
 from vpplocal.errors import LocalError
 from vpplocal.instance import (
     CHECKOUT,
@@ -68,6 +69,11 @@ def create() -> Instance:
     lacking = packages.kernel_lacks()
     if lacking:
         raise LocalError(f"this kernel lacks {', '.join(lacking)}; name a cluster of yours with CONTEXT=")
+    if any(cache_folder().resolve().is_relative_to(hidden) for hidden in ("/var/lib", "/var/log", "/run")):
+        raise LocalError(
+            f"the node has a /var/lib, /var/log and /run of its own and would not see the cache {cache_folder()}; "
+            "set XDG_CACHE_HOME to a folder elsewhere"
+        )
     binaries = {name: toolchain_binary(name) for name in NODE_PROGRAMS}
     identity = instance_id(CHECKOUT)
     instance = Instance(id=identity, network=choose_network(identity, _taken_networks()))
@@ -84,7 +90,7 @@ def create() -> Instance:
             "programs": plan.programs(instance, binaries),
         }
         (instance.state / "plan.json").write_text(json.dumps(document))
-        _make_cgroups(instance.cgroup)
+        cgroups.make(instance.cgroup)
     with step("node: API server ready"):
         _start_supervisor(instance)
         wait_for(instance, "the API server", lambda: is_ready(instance), 60)
@@ -95,23 +101,6 @@ def _taken_networks() -> list[ipaddress.IPv4Network]:
     said = subprocess.run(("ip", "-4", "-o", "route"), capture_output=True, text=True, timeout=30, check=False).stdout
     found = re.findall(r"^(\d+\.\d+\.\d+\.\d+/\d+)", said, flags=re.MULTILINE)
     return [ipaddress.ip_network(text, strict=False) for text in found]  # type: ignore[misc]  # all are IPv4
-
-
-def _make_cgroups(name: str) -> None:
-    for hierarchy in cgroup_hierarchies():
-        (hierarchy / name).mkdir(exist_ok=True)
-        if hierarchy.name == "cpuset":
-            # cgroup v1: a new cpuset takes no process before it has processors and memory.
-            for setting in ("cpuset.cpus", "cpuset.mems"):
-                (hierarchy / name / setting).write_text((hierarchy / setting).read_text())
-
-
-def cgroup_hierarchies() -> list[Path]:
-    """Return the root folder of every cgroup hierarchy: one with cgroup v2, one a controller with v1."""
-    root = Path("/sys/fs/cgroup")
-    if (root / "cgroup.controllers").exists():
-        return [root]
-    return [entry for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink()]
 
 
 def _start_supervisor(instance: Instance) -> None:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from vpplocal.cache import cache_folder
+from vpplocal.cache import cache_folder, lock
 from vpplocal.errors import LocalError
 from vpplocal.progress import run_long
 
@@ -58,33 +58,33 @@ def install_missing() -> None:
     print(f"  installing system packages, as root: {', '.join(missing)}", flush=True)
     logs = cache_folder() / "logs"
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run_long("apt-get update", ("apt-get", "update"), log=logs / "apt-update.log", usual_seconds=10, environ=environ)
-    # A service started by a package would listen outside the node's namespaces: policy-rc.d keeps them down.
-    with _no_services():
+    with lock("packages", "another checkout is installing system packages; waiting for it"):
+        run_long(
+            "apt-get update", ("apt-get", "update"), log=logs / "apt-update.log", usual_seconds=10, environ=environ
+        )
         run_long(
             "apt-get install",
-            ("apt-get", "install", "-y", "--no-install-recommends", *missing),
+            ("sh", "-c", _INSTALL_WITHOUT_SERVICES, "sh", *missing),
             log=logs / "apt-install.log",
             usual_seconds=40,
             environ=environ,
             advice="check that Debian's mirrors can be reached",
+            outlives=True,  # dpkg, ended half-way, would have to be repaired by hand
         )
 
 
-class _no_services:  # noqa: N801 - used like the contextlib functions
-    """Keeps packages from starting services while they are installed."""
-
-    _file = Path("/usr/sbin/policy-rc.d")
-
-    def __enter__(self) -> None:
-        self._ours = not self._file.exists()
-        if self._ours:
-            self._file.write_text("#!/bin/sh\nexit 101\n")
-            self._file.chmod(0o755)
-
-    def __exit__(self, *_: object) -> None:
-        if self._ours:
-            self._file.unlink(missing_ok=True)
+# A service started by a package would listen outside the node's namespaces: policy-rc.d keeps them down. It is the
+# shell's to remove, so that it goes even if the command that asked for the packages is killed meanwhile.
+_INSTALL_WITHOUT_SERVICES = """
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    trap 'exit 143' HUP INT TERM
+    printf '#!/bin/sh\\nexit 101\\n' > $policy
+    chmod 755 $policy
+fi
+apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
+"""
 
 
 def require_root(what: str) -> None:

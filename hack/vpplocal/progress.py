@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vpplocal.errors import LocalError
+
+_GUARD = Path(__file__).with_name("guard.py")
 
 
 def duration(seconds: float) -> str:
@@ -56,8 +60,11 @@ def run_long(
     cwd: Path | None = None,
     environ: Mapping[str, str] | None = None,
     advice: str = "",
+    outlives: bool = False,
 ) -> None:
     """Run a command with its output in `log` and a progress line on the terminal.
+
+    The command ends with this process, however that ends; with `outlives` it runs to its own end instead.
 
     Raises:
         LocalError: it failed or took too long; the text ends with its last words and the advice.
@@ -65,22 +72,28 @@ def run_long(
     line = _Line(what, usual_seconds)
     deadline = time.monotonic() + timeout_seconds
     log.parent.mkdir(parents=True, exist_ok=True)
+    # Signals of the terminal reach a command without a session of its own; one that outlives must not see them.
+    command = command if outlives else (sys.executable, "-I", "-S", str(_GUARD), *command)
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd, env=environ
+            command,
+            stdin=subprocess.DEVNULL if outlives else subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            cwd=cwd,
+            env=environ,
+            start_new_session=outlives,
         ) as process,
     ):
-        try:
-            while process.poll() is None:
-                line.tick()
-                if time.monotonic() > deadline:
-                    line.end("stopped")
-                    raise LocalError(f"{what} took more than {duration(timeout_seconds)}; see {log}")
-                time.sleep(0.1)
-        finally:
-            if process.poll() is None:
-                process.kill()
+        while process.poll() is None:
+            line.tick()
+            if time.monotonic() > deadline:
+                line.end("stopped")
+                if outlives:
+                    os.killpg(process.pid, signal.SIGTERM)
+                raise LocalError(f"{what} took more than {duration(timeout_seconds)}; see {log}")
+            time.sleep(0.1)
     if process.returncode != 0:
         line.end("failed")
         raise LocalError(f"{what} failed: {_last_words(log)}{f'; {advice}' if advice else ''} (all of it: {log})")

@@ -110,7 +110,8 @@ def _build(name: str, target: Path) -> None:
     if name == "influxd":
         environ |= _influxd_environment()
     require_free_disk(cache_folder(), 6)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target.parent, ignore_errors=True)  # only what a killed build left: the program is not there
+    target.parent.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         module = Path(scratch) / "module"
         shutil.copytree(MODULES / program.module, module)

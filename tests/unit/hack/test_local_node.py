@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from vpplocal import addons, plan, progress
+from vpplocal import addons, cgroups, node, packages, plan, progress
+from vpplocal.cache import lock
 from vpplocal.errors import LocalError
 from vpplocal.instance import Instance, choose_network, instance_id
 from vpplocal.toolchain import PROGRAMS, recipe_hash
 
+HACK = Path(__file__).resolve().parents[3] / "hack"
 NETWORK = ipaddress.IPv4Network("100.64.8.0/21")
 INSTANCE = Instance(id="ab12cd34", network=NETWORK)
 
@@ -87,6 +95,87 @@ def test_a_failing_command_is_reported_with_its_last_words_and_the_advice(tmp_pa
 def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="waiting took more than 0 s"):
         progress.run_long("waiting", ("sleep", "30"), log=tmp_path / "log", timeout_seconds=0.2)
+
+
+def _processes_with(word: str) -> list[str]:
+    commands = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            commands.append(file.read_text(errors="replace").replace("\0", " "))
+        except OSError:
+            continue  # it ended meanwhile
+    return [command for command in commands if word in command]
+
+
+def _wait_until(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_long_command_ends_with_its_caller_however_that_ends(tmp_path: Path, number: signal.Signals) -> None:
+    mark = str(tmp_path / "mark")  # in the command line of the command and of the child that it starts
+    script = f"sh -c 'sleep 60; : {mark}'; : {mark}"
+    code = (
+        "import pathlib; from vpplocal.progress import run_long; "
+        f"run_long('x', ('sh', '-c', {script!r}), log=pathlib.Path({str(tmp_path / 'log')!r}))"
+    )
+    with subprocess.Popen((sys.executable, "-c", code), env={**os.environ, "PYTHONPATH": str(HACK)}) as caller:
+        assert _wait_until(lambda: len(_processes_with(f"sleep 60; : {mark}")) >= 2)
+        caller.send_signal(number)
+    assert _wait_until(lambda: not _processes_with(mark)), _processes_with(mark)
+
+
+def test_a_command_that_outlives_runs_to_its_end(tmp_path: Path) -> None:
+    code = (
+        "import pathlib; from vpplocal.progress import run_long; "
+        f"run_long('x', ('sh', '-c', 'touch started; sleep 0.5; touch ended'), cwd=pathlib.Path({str(tmp_path)!r}), "
+        f"log=pathlib.Path({str(tmp_path / 'log')!r}), outlives=True)"
+    )
+    with subprocess.Popen((sys.executable, "-c", code), env={**os.environ, "PYTHONPATH": str(HACK)}) as caller:
+        assert _wait_until((tmp_path / "started").exists)
+        caller.kill()
+    assert _wait_until((tmp_path / "ended").exists)
+
+
+def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="cooking failed: no-such-oven cannot be run: No such file or directory"):
+        progress.run_long("cooking", ("no-such-oven",), log=tmp_path / "log")
+
+
+def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    code = (
+        "import time; from vpplocal.cache import lock\n"
+        "with lock('x', 'waiting'): print('held', flush=True); time.sleep(60)"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(HACK)}
+    with subprocess.Popen((sys.executable, "-c", code), env=environ, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        holder.kill()
+    with lock("x", "waiting"):
+        pass
+
+
+def test_cgroup_v2_passes_down_the_controllers_there_are_and_that_it_does_not_pass_yet(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpu memory pids rdma\n")
+    switch = tmp_path / "cgroup.subtree_control"
+    switch.write_text("cpu memory\n")
+    cgroups._pass_controllers_down(tmp_path)
+    assert switch.read_text() == "+pids"
+
+
+@pytest.mark.parametrize("folder", ["/var/lib/ci/.cache", "/run/user/0"])
+def test_a_cache_that_the_node_could_not_see_is_refused(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", folder)
+    monkeypatch.setattr(packages, "require_root", lambda what: None)
+    with pytest.raises(LocalError, match="set XDG_CACHE_HOME to a folder elsewhere"):
+        node.create()
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
