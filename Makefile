@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 IN_VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up down images bench chaos generate venv
+.PHONY: help demo test check up down images bench generate venv
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -29,14 +29,11 @@ up: ## start the local cluster
 down: ## stop the local cluster and leave nothing behind
 	@$(PYTHON) hack/cluster.py down
 
-images: ## build the container images and load them into the cluster when one runs
+images: ## build the container images and bring them to the cluster
 	@$(PYTHON) hack/images.py load
 
 bench: venv ## benchmarks, NAME=x for one; results in out/bench
 	@$(IN_VENV) hack/bench.py $(NAME)
-
-chaos: venv ## the long fault runs; result in out/chaos.json
-	@$(IN_VENV) hack/chaos.py
 
 generate: venv ## make the generated files anew: CRDs, API reference, chart copies
 	@$(IN_VENV) hack/generate.py

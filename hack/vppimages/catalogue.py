@@ -30,13 +30,13 @@ class Image:
 
 
 IMAGES = (
-    Image(name="vpp-rabbitmq", seconds=15),
+    Image(name="vpp-rabbitmq", seconds=10),
     Image(name="vpp-influxdb", seconds=5),
-    Image(name="vpp-hdfs", seconds=60),
+    Image(name="vpp-hdfs", seconds=30),
     Image(name="vpp-operator", seconds=30),
     Image(name="vpp-edge", seconds=30),
-    Image(name="vpp-spark", seconds=120),
-    Image(name="vpp-nanogrid", seconds=60),
+    Image(name="vpp-spark", seconds=70),
+    Image(name="vpp-nanogrid", seconds=35),
 )
 
 

@@ -153,7 +153,7 @@ def test_scripts_do_not_hide_modules_of_the_standard_library() -> None:
 
 
 def test_scripts_run_before_any_package_is_installed() -> None:
-    with_packages = {"bench.py", "chaos.py", "generate.py"}
+    with_packages = {"bench.py", "generate.py"}
     own = {path.name for path in (ROOT / "hack").iterdir() if path.is_dir()} | {
         path.stem for path in (ROOT / "hack").glob("*.py")
     }
@@ -169,14 +169,13 @@ def test_scripts_run_before_any_package_is_installed() -> None:
 def test_every_target_of_the_makefile_is_explained_and_thin() -> None:
     text = (ROOT / "Makefile").read_text()
     targets = re.findall(r"^([a-z]+):(.*)\n((?:\t.*\n)*)", text, re.MULTILINE)
-    wanted = {"demo", "test", "check", "up", "down", "images", "bench", "chaos", "generate", "venv"}
+    wanted = {"demo", "test", "check", "up", "down", "images", "bench", "generate", "venv"}
     assert wanted <= {name for name, _, _ in targets}
     for name, head, recipe in targets:
         assert "## " in head, f"make {name} has no explanation"
         assert len(recipe.splitlines()) == 1, f"make {name} does more than start one command"
         for script in re.findall(r"hack/\w+\.py", recipe):
-            if name not in ("bench", "chaos"):
-                assert (ROOT / script).is_file(), f"make {name} starts {script}, which is not there"
+            assert (ROOT / script).is_file(), f"make {name} starts {script}, which is not there"
 
 
 def test_markers_of_cluster_tests_are_declared() -> None:
