@@ -6,7 +6,10 @@ A site that never breaks off has one run per DER and boot, so the ledger of year
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 LEDGER_SCHEMA: Final = """
@@ -69,3 +72,10 @@ def runs_after(db: sqlite3.Connection, after: tuple[str, int, int], limit: int) 
         (*after, limit),
     )
     return [Run(der=der, boot=boot, first_seq=first, last_seq=last) for der, boot, first, last in rows]
+
+
+def read_ledger(file: Path) -> Iterator[Run]:
+    """Yield the runs in a spool's file that no gateway holds."""
+    with closing(sqlite3.connect(file, timeout=1.0)) as db:
+        for der, boot, first, last in db.execute("SELECT * FROM ledger ORDER BY der, boot, first_seq"):
+            yield Run(der=der, boot=boot, first_seq=first, last_seq=last)

@@ -1,0 +1,124 @@
+"""Drives one site: hands each DER's measurements to the site's gateway when their time has come, each exactly once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from vpp_workloads.gateway.errors import SpoolFullError
+from vpp_workloads.gateway.measurement import Measurement
+from vpp_workloads.simulator.clock import SimulatedClock
+from vpp_workloads.simulator.errors import ConfigError
+from vpp_workloads.simulator.horizon import HOUR_US, Horizon, time_name
+from vpp_workloads.simulator.profile import DerProfile, measurements_of_hour
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_SLEEP_SECONDS: Final = 0.5
+_SHORTEST_SLEEP_SECONDS: Final = 0.1
+
+
+class Accepting(Protocol):
+    """The part of a gateway that a site drives."""
+
+    def accept(self, measurements: Sequence[Measurement], timeout_seconds: float | None = None) -> None:
+        """Take measurements, all or none."""
+
+    def last_event_time_us(self, der: str) -> int | None:
+        """Return the newest event time ever accepted for a DER."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """Measurements that are due, and the simulated time up to which they are complete."""
+
+    measurements: Sequence[Measurement]
+    until_us: int
+
+
+class Site:
+    """One site's DERs. What was accepted is known by the gateway's spool, so a restart goes on behind it."""
+
+    def __init__(
+        self, name: str, profiles: Sequence[DerProfile], horizon: Horizon, interval_seconds: int, gateway: Accepting
+    ) -> None:
+        """Find out where each DER has to go on.
+
+        Raises:
+            ConfigError: earlier readings end within an interval, because the interval was changed.
+        """
+        self.name = name
+        self._profiles = profiles
+        self._horizon = horizon
+        self._interval_seconds = interval_seconds
+        self._gateway = gateway
+        # All DERs of a step are accepted in one transaction; a DER that is new to the site begins at the start.
+        self._done_us = {
+            profile.der: max(gateway.last_event_time_us(profile.der) or 0, horizon.start_us) for profile in profiles
+        }
+        for der, done_us in self._done_us.items():
+            if (done_us - horizon.start_us) % (interval_seconds * 1_000_000) and done_us < horizon.end_us:
+                raise ConfigError(
+                    f"reading_interval_seconds: readings of {der} end at {time_name(done_us)}, within an interval of "
+                    f"{interval_seconds} s; keep the interval of a simulation, or begin one with a later start"
+                )
+        self._hour: tuple[int, list[list[Measurement]]] = (-1, [])
+
+    @property
+    def done_us(self) -> int:
+        """The simulated time up to which every DER's measurements were accepted."""
+        return min(self._done_us.values())
+
+    @property
+    def finished(self) -> bool:
+        """Whether the horizon is complete."""
+        return self.done_us >= self._horizon.end_us
+
+    def due(self, now_us: int) -> Due:
+        """Return what is due by a simulated time and was not accepted yet, of one hour at most, in order of time."""
+        begin_us = self.done_us
+        hour = (begin_us - self._horizon.start_us) // HOUR_US
+        until_us = min(now_us, self._horizon.start_us + (hour + 1) * HOUR_US, self._horizon.end_us)
+        if until_us <= begin_us or begin_us >= self._horizon.end_us:
+            return Due(measurements=(), until_us=begin_us)
+        if self._hour[0] != hour:
+            made = [
+                measurements_of_hour(profile, self._horizon, hour, self._interval_seconds) for profile in self._profiles
+            ]
+            self._hour = (hour, made)
+        measurements = [
+            measurement
+            for of_one_der in self._hour[1]
+            for measurement in of_one_der
+            if self._done_us[measurement.der] < measurement.event_time_us <= until_us
+        ]
+        measurements.sort(key=lambda measurement: measurement.event_time_us)
+        return Due(measurements=measurements, until_us=until_us)
+
+    def step(self, now_us: int) -> int:
+        """Hand over what is due by a simulated time, one hour at most, and return the number of measurements.
+
+        Raises:
+            SpoolFullError: the gateway has no room; the same measurements are due again.
+        """
+        due = self.due(now_us)
+        if due.measurements:
+            self._gateway.accept(due.measurements)
+            for measurement in due.measurements:
+                self._done_us[measurement.der] = max(self._done_us[measurement.der], measurement.event_time_us)
+        return len(due.measurements)
+
+    def run(self, clock: SimulatedClock, wall_clock_us: Callable[[], int], stop: threading.Event) -> None:
+        """Keep pace with the clock until the horizon is complete or `stop` is set; delays are made up for."""
+        interval_us = self._interval_seconds * 1_000_000
+        while not self.finished and not stop.is_set():
+            try:
+                handed = self.step(clock.simulated_us(wall_clock_us()))
+            except SpoolFullError as error:
+                _LOG.warning("site %s waits: %s", self.name, error)
+                handed = 0
+            if not handed:
+                seconds = clock.wall_seconds_until(self.done_us + interval_us, wall_clock_us())
+                stop.wait(min(max(seconds, _SHORTEST_SLEEP_SECONDS), _LONGEST_SLEEP_SECONDS))
