@@ -4,7 +4,6 @@ The local node gets only the layers it does not have, so a change of code costs 
 """
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -73,7 +72,7 @@ def load_kind(images: list[Built], cluster: str) -> None:
             _run(["kind", "load", "image-archive", "--name", cluster, str(archive)])
 
 
-def push(images: list[Built], registry: str) -> list[str]:
+def push(images: list[Built], registry: str, transport: str = "docker://") -> list[str]:
     """Push images to a registry and return the names to pull them by."""
     pushed: list[str] = []
     for one in images:
@@ -82,12 +81,12 @@ def push(images: list[Built], registry: str) -> list[str]:
             _run(["docker", "tag", one.reference, target])
             _run(["docker", "push", target])
         else:
-            if shutil.which("skopeo") is None and shutil.which("buildah") is None:
-                raise LocalError("pushing needs skopeo or buildah; install one of them and try again")
             with tempfile.TemporaryDirectory() as folder:
-                archive = write_archive([one], Path(folder) / "image.tar")
-                pulled = _run(["buildah", "pull", "--quiet", f"oci-archive:{archive}"]).strip()
-                _run(["buildah", "push", "--quiet", pulled, f"docker://{target}"])
+                archive = Path(folder) / "image.tar"
+                with archive.open("wb") as output:
+                    layout().archive([(target, one.stored)], set(), output)
+                pulled = _run(["buildah", "pull", "--quiet", f"oci-archive:{archive}"]).split()[-1]
+                _run(["buildah", "push", "--quiet", pulled, f"{transport}{target}"])
         pushed.append(target)
     return pushed
 
