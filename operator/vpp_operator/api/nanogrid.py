@@ -1,0 +1,190 @@
+"""NanoGrid: one site with its DERs, its source of readings, its tariff and its trading wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from vpp_operator.api.schema import Rule, described, parse
+from vpp_operator.api.shared import VppReference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where the site is."""
+
+    latitude: float = described("Degrees north.", minimum=-90, maximum=90)
+    longitude: float = described("Degrees east.", minimum=-180, maximum=180)
+    altitude_m: float = described("Metres above the sea.", default=0.0, minimum=-500, maximum=9000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pv:
+    """Photovoltaic panels."""
+
+    nominal_kw: float = described("Power under standard test conditions, in kW.", above=0, maximum=1e6)
+    tilt_deg: float = described("Tilt from the horizontal, in degrees.", default=20.0, minimum=0, maximum=90)
+    azimuth_deg: float = described(
+        "Direction faced, in degrees clockwise from north; 180 is south.", default=180.0, minimum=0, maximum=360
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Battery:
+    """A battery (energy storage system, ESS)."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="battery-initial-soc",
+            rule="self.initialSoc >= 1.0 - self.depthOfDischarge",
+            message="battery.initialSoc must not be below 1 - depthOfDischarge; raise one of them",
+        ),
+    )
+
+    capacity_kwh: float = described("Usable and unusable capacity together, in kWh.", above=0, maximum=1e6)
+    max_power_kw: float = described("Charging and discharging limit of the converter, in kW.", above=0, maximum=1e6)
+    efficiency: float = described("Energy out over energy in, of a whole cycle.", default=0.9, above=0, maximum=1)
+    depth_of_discharge: float = described("Share of the capacity that may be used.", default=0.9, above=0, maximum=1)
+    initial_soc: float = described(
+        "State of charge at the start, as a share of the capacity.", default=0.5, minimum=0, maximum=1
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What the site consumes."""
+
+    annual_kwh: float = described(
+        "Consumption in a year, in kWh; scales the standard profile.", default=4000.0, above=0, maximum=1e9
+    )
+    profile: str = described("Standard load profile, as in BDEW's names.", default="h0", longest=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wind:
+    """A wind turbine."""
+
+    nominal_kw: float = described("Rated power, in kW.", above=0, maximum=1e6)
+    hub_height_m: float = described("Hub height, in m.", default=30.0, above=0, maximum=300)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hydro:
+    """A small hydro plant."""
+
+    nominal_kw: float = described("Rated power, in kW.", above=0, maximum=1e6)
+    head_m: float = described("Head, in m.", default=10.0, above=0, maximum=2000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ev:
+    """An electric vehicle and its charging point."""
+
+    capacity_kwh: float = described("Battery capacity, in kWh.", above=0, maximum=10000)
+    charger_kw: float = described("Charging power, in kW.", above=0, maximum=10000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a simulated site follows."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="profile-building",
+            rule="self.type != 'Data' || self.building != ''",
+            message="profile of type Data needs building, a name from the data folder's schema.json",
+        ),
+    )
+
+    type: str = described(
+        "Physical: models of sun, wind, water and people. Data: measured values of a building.",
+        default="Physical",
+        enum=("Physical", "Data"),
+    )
+    building: str = described("Building in the data folder.", default="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the site's readings come from."""
+
+    type: str = described(
+        "Gateway: a real site gateway or device, with the account in the Secret <name>-gateway. Simulated: the plant's "
+        "simulator.",
+        default="Gateway",
+        enum=("Gateway", "Simulated"),
+    )
+    profile: Profile | None = described("What a simulated site follows; without it Physical.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """What the site pays and gets."""
+
+    import_price: float = described("Price of energy from the grid, per kWh.", default=0.3, pending=True)
+    export_price: float = described("Price of energy to the grid, per kWh.", default=0.08, pending=True)
+    currency: str = described("Currency, as in ISO 4217.", default="EUR", pattern=r"^[A-Z]{3}$", pending=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trading:
+    """Whether and how the site trades with others."""
+
+    enabled: bool = described("Whether the site takes part.", default=False, pending=True)
+    max_export_kw: float = described(
+        "Limit of its connection towards the grid, in kW; 0: none.", default=0.0, minimum=0, pending=True
+    )
+    max_import_kw: float = described(
+        "Limit of its connection from the grid, in kW; 0: none.", default=0.0, minimum=0, pending=True
+    )
+
+
+_DERS = "(has(self.pv) || has(self.battery) || has(self.load) || has(self.wind) || has(self.hydro) || has(self.ev))"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NanoGridSpec:
+    """One site."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="nanogrid-simulated-ders",
+            rule=f"self.source.type != 'Simulated' || {_DERS}",
+            message="a simulated site needs at least one of pv, battery, load, wind, hydro, ev",
+        ),
+        Rule(
+            name="nanogrid-profile-simulated",
+            rule="self.source.type == 'Simulated' || !has(self.source.profile)",
+            message="source.profile is for simulated sites only; remove it or set source.type to Simulated",
+        ),
+        Rule(
+            name="nanogrid-physical-location",
+            rule=(
+                "self.source.type != 'Simulated' || (has(self.source.profile) && self.source.profile.type == 'Data')"
+                " || !(has(self.pv) || has(self.wind)) || has(self.location)"
+            ),
+            message="a physical profile of pv or wind needs location (latitude and longitude)",
+        ),
+    )
+
+    vpp_ref: VppReference = described("The VPPCluster the site belongs to.")
+    location: Location | None = described("Where the site is; physical models need it.", default=None)
+    pv: Pv | None = described("Photovoltaic panels.", default=None)
+    battery: Battery | None = described("A battery.", default=None)
+    load: Load | None = described("What the site consumes.", default=None)
+    wind: Wind | None = described("A wind turbine.", default=None)
+    hydro: Hydro | None = described("A small hydro plant.", default=None)
+    ev: Ev | None = described("An electric vehicle.", default=None)
+    source: Source = described("Where readings come from.", default=Source())
+    tariff: Tariff = described("What the site pays and gets.", default=Tariff())
+    trading: Trading = described("Whether the site trades.", default=Trading())
+
+
+def parse_nanogrid_spec(values: Mapping[str, Any]) -> NanoGridSpec:
+    """Return a NanoGrid's spec.
+
+    Raises:
+        InvalidSpec: see `vpp_operator.api.schema.parse`.
+    """
+    return parse(NanoGridSpec, values)
