@@ -328,7 +328,7 @@ class Simulator:
         Rule(
             name="simulator-interval",
             rule="3600 % self.readingIntervalSeconds == 0",
-            message="simulator.readingIntervalSeconds must divide an hour, for example 60 or 300, so that hours are whole",
+            message="simulator.readingIntervalSeconds must divide an hour, for example 60 or 300, so hours are whole",
         ),
     )
 
@@ -350,8 +350,8 @@ class VPPClusterSpec:
 
     mode: str = mode_field()
     pinned: int | None = described(
-        "Spark workers over all pools, whatever the load: the cheapest pools first. It wins over the autoscaler until it "
-        "is removed; `kubectl scale` sets it.",
+        "Spark workers over all pools, whatever the load; the cheapest pools first. It wins over the autoscaler "
+        "until it is removed; `kubectl scale` sets it.",
         default=None,
         minimum=0,
     )
