@@ -1,0 +1,272 @@
+"""What the operator needs from the world, as Protocols and the plain values that cross them.
+
+Adapters implement these against real servers, `tests/fakes.py` in memory. Every method has a deadline of its own and
+raises only `VPPError`s: `Unavailable` for a server that does not answer, `NotReady` for one that is not that far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from vpp_contract.topology import Topology
+from vpp_operator.errors import VPPError
+
+Manifest = Mapping[str, Any]
+"""A Kubernetes object as JSON."""
+
+
+class Refused(VPPError):
+    """The API server understood a request and refuses it; the text is its own."""
+
+
+class Conflict(VPPError):
+    """Somebody else was faster: the object changed or exists already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of Kubernetes object and where its collection is found."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+
+STATEFUL_SET: Final = Kind(api_version="apps/v1", kind="StatefulSet", plural="statefulsets")
+SERVICE: Final = Kind(api_version="v1", kind="Service", plural="services")
+CONFIG_MAP: Final = Kind(api_version="v1", kind="ConfigMap", plural="configmaps")
+SECRET: Final = Kind(api_version="v1", kind="Secret", plural="secrets")
+DISRUPTION_BUDGET: Final = Kind(api_version="policy/v1", kind="PodDisruptionBudget", plural="poddisruptionbudgets")
+NETWORK_POLICY: Final = Kind(api_version="networking.k8s.io/v1", kind="NetworkPolicy", plural="networkpolicies")
+POD: Final = Kind(api_version="v1", kind="Pod", plural="pods")
+VOLUME_CLAIM: Final = Kind(api_version="v1", kind="PersistentVolumeClaim", plural="persistentvolumeclaims")
+EVENT: Final = Kind(api_version="v1", kind="Event", plural="events")
+LEASE: Final = Kind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
+VPP_CLUSTER: Final = Kind(api_version="vpp.energy/v1alpha1", kind="VPPCluster", plural="vppclusters")
+QUEUE_CHANNEL: Final = Kind(api_version="vpp.energy/v1alpha1", kind="QueueChannel", plural="queuechannels")
+NANO_GRID: Final = Kind(api_version="vpp.energy/v1alpha1", kind="NanoGrid", plural="nanogrids")
+
+OWNED_KINDS: Final = (STATEFUL_SET, SERVICE, CONFIG_MAP, SECRET, DISRUPTION_BUDGET, NETWORK_POLICY)
+"""Kinds the operator makes, and removes when they are no longer wanted."""
+PLANT_KINDS: Final = (VPP_CLUSTER, QUEUE_CHANNEL, NANO_GRID)
+ALL_KINDS: Final = (*OWNED_KINDS, *PLANT_KINDS, POD, VOLUME_CLAIM, EVENT, LEASE)
+
+
+class Kubernetes(Protocol):
+    """The API server."""
+
+    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> Sequence[Manifest]:
+        """Return all objects of a kind, in one namespace or in all, that a label selector matches."""
+        ...
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """Return one object, None if there is none."""
+        ...
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        """Server-side apply as this operator's field manager, taking over fields that others own."""
+        ...
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Create an object.
+
+        Raises:
+            Conflict: it exists.
+        """
+        ...
+
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, patch: Manifest, *, subresource: str = ""
+    ) -> Manifest | None:
+        """Merge a patch into an object; None if there is none.
+
+        Raises:
+            Conflict: the patch names a resourceVersion that is no longer current.
+        """
+        ...
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str = "") -> None:
+        """Delete an object with what depends on it; with `uid` only that very object. Gone already is fine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAddress:
+    """One RabbitMQ server and the account to use on it."""
+
+    host: str
+    amqp_port: int
+    management_url: str
+    username: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamExtent:
+    """What a broker says of one stream: how many messages it holds and in how many bytes."""
+
+    messages: int
+    bytes: int
+    segments: int
+
+
+class Brokers(Protocol):
+    """The management API of RabbitMQ servers."""
+
+    async def definitions(self, at: BrokerAddress) -> Manifest:
+        """Return users, permissions, exchanges, queues, bindings and policies as RabbitMQ exports them."""
+        ...
+
+    async def import_definitions(self, at: BrokerAddress, definitions: Manifest) -> None:
+        """Create or overwrite what the definitions name, and leave the rest."""
+        ...
+
+    async def remove(self, at: BrokerAddress, path: Sequence[str]) -> None:
+        """Delete what the management API keeps at `/api/<path>`; gone already is fine."""
+        ...
+
+    async def stream(self, at: BrokerAddress, name: str) -> StreamExtent | None:
+        """Return a stream's extent, None if there is no such stream."""
+        ...
+
+    async def set_policy(self, at: BrokerAddress, name: str, policy: Manifest) -> None:
+        """Create or overwrite a policy."""
+        ...
+
+    async def first_offset(self, at: BrokerAddress, stream: str) -> int | None:
+        """Return the offset of a stream's oldest message, None while it is empty."""
+        ...
+
+    async def publish_topology(self, at: BrokerAddress, topology: Topology) -> None:
+        """Publish to the topology stream and wait for the broker's confirm."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfluxAddress:
+    """One InfluxDB server with its organisation, bucket and token."""
+
+    url: str
+    org: str
+    bucket: str
+    token: str
+
+
+class Influx(Protocol):
+    """InfluxDB 2."""
+
+    async def set_up(self, at: InfluxAddress, *, username: str, password: str) -> bool:
+        """Do the first setup of a fresh server with the address's token; False if it was done before."""
+        ...
+
+    async def check(self, at: InfluxAddress) -> None:
+        """Check that the token may use organisation and bucket.
+
+        Raises:
+            NotReady: with reason `InfluxUnauthorized`, `InfluxOrganisationMissing` or `InfluxBucketMissing`.
+            Unavailable: the server does not answer.
+        """
+        ...
+
+    async def recover_token(self, at: InfluxAddress, *, username: str, password: str) -> str:
+        """Sign in with name and password and return a new token that may read and write everything."""
+        ...
+
+    async def query(self, at: InfluxAddress, flux: str) -> Sequence[Mapping[str, str]]:
+        """Return the rows of a Flux query, all values as text."""
+        ...
+
+
+class Prometheus(Protocol):
+    """A Prometheus server's query API."""
+
+    async def query(self, url: str, expression: str) -> Sequence[tuple[Mapping[str, str], float]]:
+        """Return an instant vector as (labels, value)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkCluster:
+    """What a Spark master says of itself."""
+
+    workers_alive: int
+    cores: int
+    cores_used: int
+    applications: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverProgress:
+    """What the streaming driver says of itself at `/progress`."""
+
+    state: str
+    reason: str
+    query_id: str
+    batch_id: int
+    committed: Mapping[str, int]
+    planned_us: Mapping[str, int]
+    topology_generation: int
+
+
+class Spark(Protocol):
+    """The Spark master and the streaming driver."""
+
+    async def cluster(self, url: str) -> SparkCluster:
+        """Return the master's own account of the cluster."""
+        ...
+
+    async def progress(self, url: str) -> DriverProgress:
+        """Return the driver's progress."""
+        ...
+
+
+class NameNode(Protocol):
+    """HDFS's name node."""
+
+    async def check(self, url: str) -> None:
+        """Check that it has left safe mode and knows at least one live data node.
+
+        Raises:
+            NotReady: not yet, with what is missing.
+            Unavailable: it does not answer.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Wall clock and monotonic clock, in seconds."""
+
+    def time(self) -> float:
+        """Return seconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never goes back."""
+        ...
+
+
+class Randomness(Protocol):
+    """Where new names and passwords come from."""
+
+    def password(self) -> str:
+        """Return a new password of letters, digits, `-` and `_`."""
+        ...
+
+    def stream_id(self) -> str:
+        """Return 10 random hexadecimal digits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """All of them together, as reconciling needs them."""
+
+    kubernetes: Kubernetes
+    brokers: Brokers
+    influx: Influx
+    spark: Spark
+    name_node: NameNode
+    clock: Clock
+    randomness: Randomness

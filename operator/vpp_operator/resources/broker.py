@@ -1,0 +1,262 @@
+"""RabbitMQ as pods: one shape for ingest channels and for the control broker, which differ in nodes and names only.
+
+Channels are single nodes that know nothing of each other. A control broker has one node, or three that form a cluster.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vpp_contract.names import INGRESS_EXCHANGE
+from vpp_operator.resources.images import Images
+from vpp_operator.resources.metadata import (
+    Owner,
+    common_labels,
+    config_map,
+    digest,
+    disruption_budget,
+    environment,
+    selector_labels,
+    service,
+)
+from vpp_operator.resources.quantities import MIB, amount
+from vpp_operator.resources.workload import (
+    Claim,
+    Workload,
+    config_mount,
+    config_volume,
+    probes,
+    scrape,
+    secret_volume,
+    stateful_set,
+    tcp,
+)
+
+AMQP_PORT: Final = 5672
+MQTT_PORT: Final = 1883
+MANAGEMENT_PORT: Final = 15672
+METRICS_PORT: Final = 15692
+PORTS: Final = {"amqp": AMQP_PORT, "mqtt": MQTT_PORT, "management": MANAGEMENT_PORT, "prometheus": METRICS_PORT}
+CLUSTER_PORTS: Final = {"epmd": 4369, "distribution": 25672}
+
+PLUGINS: Final = (
+    "rabbitmq_management",
+    "rabbitmq_prometheus",
+    "rabbitmq_mqtt",
+    "rabbitmq_consistent_hash_exchange",
+    "rabbitmq_stream",
+)
+_DATA: Final = "/var/lib/rabbitmq"
+# Two schedulers are enough for a small broker, and busy waiting would take the CPU from its neighbours.
+_ERLANG: Final = "+S {schedulers}:{schedulers} +sbwt none +sbwtdcpu none +sbwtdio none"
+_LOOPBACK: Final = "-kernel inet_dist_use_interface {127,0,0,1}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerShape:
+    """What one set of brokers looks like. `name` is its StatefulSet's, `admin_secret` holds its administrator."""
+
+    name: str
+    component: str
+    admin_secret: str
+    nodes: int
+    clustered: bool
+    cpu: str
+    memory: str
+    storage: str
+    storage_class: str = ""
+    service_type: str = "ClusterIP"
+    service_annotations: Mapping[str, str] | None = None
+    service_selector: Mapping[str, str] | None = None
+    mqtt: bool = True
+    labels: Mapping[str, str] | None = None
+
+
+def broker(owner: Owner, shape: BrokerShape, images: Images, admin: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return ConfigMap, Services, StatefulSet and disruption budget. `admin` are the administrator Secret's texts."""
+    selector = selector_labels(owner.vpp, shape.component) | dict(shape.labels or {})
+    client_ports = {name: port for name, port in PORTS.items() if shape.mqtt or name != "mqtt"}
+    configuration = {"rabbitmq.conf": _configuration(owner, shape), "enabled_plugins": _plugins(shape)}
+    objects = [
+        config_map(owner, shape.name, shape.component, configuration, labels=shape.labels),
+        service(
+            owner,
+            f"{shape.name}-nodes",
+            shape.component,
+            PORTS | (CLUSTER_PORTS if shape.clustered else {}),
+            selector=selector,
+            headless=True,
+            labels=shape.labels,
+        ),
+        service(
+            owner,
+            shape.name,
+            shape.component,
+            client_ports,
+            selector=shape.service_selector or selector,
+            labels=shape.labels,
+            annotations=shape.service_annotations,
+            service_type=shape.service_type,
+        ),
+        stateful_set(owner, _workload(owner, shape, images, selector, configuration, admin)),
+    ]
+    if shape.nodes > 1:
+        objects.append(disruption_budget(owner, shape.name, shape.component, selector, labels=shape.labels))
+    return objects
+
+
+def admin_definitions(username: str, password: str) -> str:
+    """Return what a broker imports at every start: the administrator, with the password its Secret holds now."""
+    return json.dumps(
+        {
+            "users": [{"name": username, "password": password, "tags": ["administrator"]}],
+            "vhosts": [{"name": "/"}],
+            "permissions": [{"user": username, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}],
+        },
+        sort_keys=True,
+    )
+
+
+def node_host(shape_name: str, namespace: str, ordinal: int) -> str:
+    """Return the stable name of one broker."""
+    return f"{shape_name}-{ordinal}.{shape_name}-nodes.{namespace}.svc"
+
+
+def service_host(shape_name: str, namespace: str) -> str:
+    """Return the name clients reach the brokers under."""
+    return f"{shape_name}.{namespace}.svc"
+
+
+def _workload(
+    owner: Owner,
+    shape: BrokerShape,
+    images: Images,
+    selector: Mapping[str, str],
+    configuration: Mapping[str, str],
+    admin: Mapping[str, str],
+) -> Workload:
+    return Workload(
+        name=shape.name,
+        component=shape.component,
+        image=images.rabbitmq,
+        pull_policy=images.pull_policy,
+        # The cookie goes to a private folder: Erlang refuses one that the volume's group may read.
+        command=(
+            "sh",
+            "-c",
+            'umask 077; mkdir -p "$HOME"; printf %s "$COOKIE" > "$HOME/.erlang.cookie";'
+            ' chmod 400 "$HOME/.erlang.cookie"; umask 027; exec rabbitmq-server',
+        ),
+        ports={name: port for name, port in PORTS.items() if shape.mqtt or name != "mqtt"}
+        | (CLUSTER_PORTS if shape.clustered else {}),
+        probes=probes(tcp(AMQP_PORT)),
+        cpu_request="50m",
+        cpu_limit=shape.cpu,
+        memory_request=_memory_request(shape.memory),
+        memory_limit=shape.memory,
+        environment=_environment(owner, shape),
+        mounts=(
+            config_mount("configuration", "/etc/rabbitmq"),
+            config_mount("admin", "/etc/rabbitmq-admin"),
+        ),
+        volumes=(
+            config_volume("configuration", shape.name),
+            {
+                **secret_volume("admin", shape.admin_secret),
+                "secret": {
+                    "secretName": shape.admin_secret,
+                    "defaultMode": 0o440,
+                    "items": [{"key": "definitions.json", "path": "definitions.json"}],
+                },
+            },
+        ),
+        claims=(Claim(name="data", size=shape.storage, path=_DATA, storage_class=shape.storage_class),),
+        labels=shape.labels,
+        selector=selector,
+        annotations=scrape(METRICS_PORT),
+        config_hash=digest(configuration, dict(admin)),
+        replicas=shape.nodes,
+        service_name=f"{shape.name}-nodes",
+        grace_seconds=60,
+        affinity=_spread(selector) if shape.clustered else None,
+    )
+
+
+def _environment(owner: Owner, shape: BrokerShape) -> list[dict[str, Any]]:
+    schedulers = max(1, round(amount(shape.cpu))) if shape.cpu else 1
+    arguments = _ERLANG.format(schedulers=schedulers)
+    values = {
+        "HOME": "/tmp/rabbitmq",  # noqa: S108 - the pod's own empty folder
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_MNESIA_BASE": f"{_DATA}/mnesia",
+        "RABBITMQ_FEATURE_FLAGS_FILE": f"{_DATA}/mnesia/feature_flags",
+    }
+    if shape.clustered:
+        values["RABBITMQ_USE_LONGNAME"] = "true"
+        values["RABBITMQ_NODENAME"] = f"rabbit@$(POD_NAME).{shape.name}-nodes.{owner.namespace}.svc"
+    else:
+        values["RABBITMQ_NODENAME"] = "rabbit@localhost"
+        values["ERL_EPMD_ADDRESS"] = "127.0.0.1"
+        arguments = f"{arguments} {_LOOPBACK}"
+    values["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = arguments
+    pod_name: dict[str, Any] = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
+    return [pod_name, *environment(values, {"COOKIE": (shape.admin_secret, "cookie")})]
+
+
+def _configuration(owner: Owner, shape: BrokerShape) -> str:
+    memory = int(amount(shape.memory) * 0.6) // MIB
+    lines = [
+        f"cluster_name = {owner.namespace}.{shape.name}",
+        f"listeners.tcp.default = {AMQP_PORT}",
+        f"management.tcp.port = {MANAGEMENT_PORT}",
+        f"prometheus.tcp.port = {METRICS_PORT}",
+        "load_definitions = /etc/rabbitmq-admin/definitions.json",
+        "loopback_users = none",
+        f"vm_memory_high_watermark.absolute = {memory}MiB",
+        # A full volume must block publishers while the broker can still write its own records.
+        f"disk_free_limit.absolute = {max(50, int(amount(shape.storage) * 0.1) // MIB)}MiB",
+        "log.console = true",
+        "log.console.level = warning",
+        "management_agent.disable_metrics_collector = false",
+        "deprecated_features.permit.management_metrics_collection = true",
+    ]
+    if shape.mqtt:
+        lines += [
+            f"mqtt.listeners.tcp.default = {MQTT_PORT}",
+            "mqtt.allow_anonymous = false",
+            "mqtt.vhost = /",
+            f"mqtt.exchange = {INGRESS_EXCHANGE if not shape.clustered and shape.component == 'channel' else 'commands'}",
+        ]
+    if shape.clustered:
+        lines.append("cluster_formation.peer_discovery_backend = classic_config")
+        lines += [
+            f"cluster_formation.classic_config.nodes.{ordinal + 1} = rabbit@{node_host(shape.name, owner.namespace, ordinal)}"
+            for ordinal in range(shape.nodes)
+        ]
+        lines.append("cluster_partition_handling = pause_minority")
+    return "\n".join(lines) + "\n"
+
+
+def _plugins(shape: BrokerShape) -> str:
+    names = [name for name in PLUGINS if shape.mqtt or name != "rabbitmq_mqtt"]
+    return f"[{','.join(names)}].\n"
+
+
+def _memory_request(limit: str) -> str:
+    return f"{max(64, min(160, int(amount(limit)) // MIB // 2))}Mi"
+
+
+def _spread(selector: Mapping[str, str]) -> dict[str, Any]:
+    term = {
+        "weight": 100,
+        "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": dict(selector)}},
+    }
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [term]}}
+
+
+def pod_labels(vpp: str, component: str) -> dict[str, str]:
+    """Return the labels that every pod of a component carries."""
+    return common_labels(vpp, component)
