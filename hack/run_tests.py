@@ -139,15 +139,15 @@ def _count(report: Path) -> dict[str, dict[str, float]]:
     return counted
 
 
-def everything(run: Run, arguments: list[str]) -> None:
+def everything(run: Run, parts: tuple[str, ...], arguments: list[str]) -> None:
     """Packages, environment, checks, cluster, images, and then every test."""
     with run.part("packages"):
         install_missing()
     _venv(run)
     prepare(run)
-    pytest(run, PARTS, arguments)
+    pytest(run, parts, arguments)
     skipped = int(sum(row["skipped"] for row in run.tests.values()))
-    if skipped and not arguments:
+    if skipped and not arguments and parts == PARTS:
         run.failures.append(f"{skipped} skipped (a full run skips no test)")
 
 
@@ -163,6 +163,7 @@ def main() -> int:
     parser.add_argument(
         "--check", action="store_true", help="only what needs no cluster: checks, unit and contract tests"
     )
+    parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given several times")
     parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="more arguments for pytest, after --")
     arguments = parser.parse_args()
     started = time.monotonic()
@@ -173,7 +174,7 @@ def main() -> int:
             check(run)
             pytest(run, QUICK, arguments.pytest)
         else:
-            everything(run, arguments.pytest)
+            everything(run, tuple(arguments.only or PARTS), arguments.pytest)
     except LocalError as error:
         run.failures.append(str(error))
     if not arguments.check:
