@@ -182,3 +182,15 @@ def test_markers_of_cluster_tests_are_declared() -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert {marker.split(":")[0] for marker in options["markers"]} >= {"integration", "e2e"}
     assert options["filterwarnings"][0] == "error"
+
+
+def test_hooks_before_a_commit_run_local_tools_only() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert set(re.findall(r"repo: (\S+)", hooks)) == {"local"}
+    assert "language: system" in hooks
+
+
+def test_continuous_integration_runs_what_everyone_runs() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert script.rstrip().endswith("exec make test")
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
