@@ -1,0 +1,1 @@
+"""From streams on the channels to the digital twin: the Spark source, exact deduplication, the twin, its sinks."""

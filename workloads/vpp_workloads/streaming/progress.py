@@ -1,0 +1,124 @@
+"""What the driver tells about itself: kept here, filled by the job and by Spark's listener, read by the HTTP server.
+
+Only batches that are finished count: sinks done and Spark's commit written.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vpp_workloads.streaming.plan import Observation, planned_us
+from vpp_workloads.streaming.sinks import Counts
+
+STUCK_SECONDS = 300.0
+"""A running query that gives no sign of life for so long is taken for dead."""
+
+
+class Progress:
+    """The driver's state; safe between threads."""
+
+    def __init__(self, vpp: str, status_file: Path) -> None:
+        self._lock = threading.Lock()
+        self._status_file = status_file
+        self._written: dict[int, Counts] = {}
+        self._alive_at = time.monotonic()
+        self._values: dict[str, Any] = {
+            "vpp": vpp,
+            "query_id": None,
+            "run_id": None,
+            "batch_id": -1,
+            "state": "Starting",
+            "reason": "the driver is starting",
+            "restarts": 0,
+            "committed": {},
+            "readings": asdict(Counts()),
+            "rates": {"input_rows_per_second": 0.0, "processed_rows_per_second": 0.0},
+            "durations_ms": {},
+        }
+
+    def starting(self, reason: str) -> None:
+        """Say what the driver waits for."""
+        self._set(state="Starting", reason=reason)
+
+    def running(self, query_id: str, run_id: str) -> None:
+        """The query has been started."""
+        self._set(state="Running", reason="", query_id=query_id, run_id=run_id)
+
+    def failed(self, reason: str) -> None:
+        """The query has died; it will be started again."""
+        with self._lock:
+            self._values |= {"state": "Failed", "reason": reason, "restarts": self._values["restarts"] + 1}
+            self._alive_at = time.monotonic()
+
+    def resumed(self, batch_id: int, committed: Mapping[str, int], totals: Counts) -> None:
+        """Take over what an earlier run finished."""
+        self._set(batch_id=batch_id, committed=dict(committed), readings=asdict(totals))
+
+    def written(self, batch_id: int, _counts: Counts, totals: Counts) -> None:
+        """A batch's results are out, but Spark has not committed it yet."""
+        with self._lock:
+            self._written[batch_id] = totals
+
+    def finished(
+        self, batch_id: int, committed: Mapping[str, int], rates: Mapping[str, float], durations_ms: Mapping[str, int]
+    ) -> None:
+        """Spark has committed a batch."""
+        with self._lock:
+            totals = self._written.get(batch_id)
+            self._written = {number: counts for number, counts in self._written.items() if number > batch_id}
+            self._values |= {
+                "batch_id": batch_id,
+                "committed": dict(committed),
+                "rates": dict(rates),
+                "durations_ms": dict(durations_ms),
+            }
+            if totals is not None:
+                self._values["readings"] = asdict(totals)
+            self._alive_at = time.monotonic()
+
+    def idle(self) -> None:
+        """The query has looked and found nothing new."""
+        with self._lock:
+            self._values["rates"] = {"input_rows_per_second": 0.0, "processed_rows_per_second": 0.0}
+            self._alive_at = time.monotonic()
+
+    def _set(self, **values: Any) -> None:
+        with self._lock:
+            self._values |= values
+            self._alive_at = time.monotonic()
+
+    def alive(self) -> bool:
+        """Whether the driver gives signs of life; waiting for others is one."""
+        with self._lock:
+            return self._values["state"] != "Running" or time.monotonic() - self._alive_at < STUCK_SECONDS
+
+    def document(self) -> dict[str, Any]:
+        """Return what `/progress` answers."""
+        planner = self._planner()
+        with self._lock:
+            values = dict(self._values)
+        seen = planner.get("seen", {})
+        values["planned_us"] = {
+            key: planned_us([Observation(tail=tail, at_us=at_us) for tail, at_us in seen.get(key, ())], end)
+            for key, end in values["committed"].items()
+        }
+        values["topology_generation"] = planner.get("topology_generation")
+        values["unreachable"] = planner.get("problems", {})
+        values["went_back"] = planner.get("went_back", {})
+        if values["state"] == "Running" and planner.get("topology_problem"):
+            values["reason"] = f"topology: {planner['topology_problem']}"
+        values["updated_us"] = time.time_ns() // 1000
+        return values
+
+    def _planner(self) -> dict[str, Any]:
+        try:
+            report: dict[str, Any] = json.loads(self._status_file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return report

@@ -1,0 +1,121 @@
+"""What becomes of one batch outside Spark's state: history, poison, points. All of it may be done twice.
+
+Files are written into a folder per batch number, points overwrite themselves. The batch's own point comes last:
+where it is, everything before it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - Spark's custom
+
+from vpp_workloads.streaming import columns
+from vpp_workloads.streaming.influx import Influx
+from vpp_workloads.streaming.points import batch_line, energy_line, state_line
+from vpp_workloads.streaming.settings import StorageSettings
+
+BATCH_FOLDER: Final = "batch_id="
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What batches held, one of them or all so far."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    poison: int = 0
+    late_beyond_window: int = 0
+    lost_offsets: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
+
+
+class BatchSink:
+    """The function that Spark calls with each batch. `totals` grows by the batches that were written."""
+
+    def __init__(
+        self,
+        *,
+        vpp: str,
+        storage: StorageSettings,
+        influx: Influx,
+        totals: Counts,
+        report: Callable[[int, Counts, Counts], None],
+    ) -> None:
+        self._vpp, self._storage, self._influx, self._report = vpp, storage, influx, report
+        self._totals = totals
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="influx")
+
+    def __call__(self, frame: DataFrame, batch_id: int) -> None:
+        """Write one batch.
+
+        Raises:
+            SinkError: InfluxDB did not take it; Spark's own errors come as they are.
+        """
+        frame = frame.persist()
+        try:
+            results = frame.where(F.col(columns.ROW) != columns.READING_ROW).toArrow()
+            counts, newest_us = _counts(results)
+            points = self._threads.submit(self._influx.write, self._lines(results))
+            try:
+                self._write_files(frame, batch_id, counts)
+            finally:
+                points.result()
+        finally:
+            frame.unpersist()
+        totals = self._totals + counts
+        fields = {"committed_us": time.time_ns() // 1000, "readings": counts.accepted}
+        for prefix, values in (("batch", counts), ("total", totals)):
+            fields |= {f"{prefix}_{name}": value for name, value in asdict(values).items()}
+        self._influx.write([batch_line(self._vpp, batch_id, newest_us or fields["committed_us"], fields)])
+        self._totals = totals
+        self._report(batch_id, counts, totals)
+
+    def _write_files(self, frame: DataFrame, batch_id: int, counts: Counts) -> None:
+        kinds = (
+            (counts.accepted, columns.READING_ROW, columns.HISTORY_COLUMNS, self._storage.history),
+            (counts.poison + counts.lost_offsets, columns.FAULT_ROW, columns.POISON_COLUMNS, self._storage.poison),
+        )
+        for count, row, names, folder in kinds:
+            if count:
+                rows = frame.where(F.col(columns.ROW) == row).select(*names)
+                rows.coalesce(1).write.mode("overwrite").parquet(f"{folder}/{BATCH_FOLDER}{batch_id}")
+
+    def _lines(self, results: pa.Table) -> list[str]:
+        writers: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
+            columns.ENERGY_ROW: energy_line,
+            columns.TWIN_ROW: state_line,
+        }
+        return [writer(self._vpp, row) for kind, writer in writers.items() for row in _only(results, kind).to_pylist()]
+
+
+def _only(results: pa.Table, row: str) -> pa.Table:
+    return results.filter(pc.equal(results[columns.ROW], row))
+
+
+def _counts(results: pa.Table) -> tuple[Counts, int]:
+    """Return what the batch held, and the newest `created_us` among what was accepted (0 if nothing was)."""
+    counters = _only(results, columns.COUNTERS_ROW)
+    faults = _only(results, columns.FAULT_ROW)
+    losses = faults.filter(pc.equal(faults["fault"], columns.LOSS))
+
+    def total(table: pa.Table, name: str) -> int:
+        return pc.sum(table[name]).as_py() or 0
+
+    counts = Counts(
+        accepted=total(counters, "seq"),
+        duplicates=total(counters, "boot"),
+        late_beyond_window=total(counters, "offset"),
+        poison=len(faults) - len(losses),
+        lost_offsets=total(losses, "end_offset") - total(losses, "offset"),
+    )
+    return counts, pc.max(counters["created_us"]).as_py() or 0

@@ -1,0 +1,132 @@
+"""What is on the brokers now: the topology, and where each stream ends. Runs in Spark's planning process on the driver.
+
+AMQP has no call for a stream's end, so the newest chunk is consumed until nothing more comes. That may see the end too
+early, which is harmless: the rest is read by the next batch. A broker that does not answer costs its deadline once, and
+then nothing for a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from vpp_contract.names import TOPOLOGY_STREAM
+from vpp_contract.topology import Channel, ChannelState, Topology, decode_topology
+from vpp_workloads.streaming.amqp import Broker, Connections, Subscription
+from vpp_workloads.streaming.errors import BrokerUnavailableError, StreamingError, StreamMissingError
+from vpp_workloads.streaming.plan import Observation
+
+_LOG = logging.getLogger(__name__)
+_CONNECT_SECONDS = 3.0
+_FIRST_SECONDS = 0.05
+_IDLE_SECONDS = 0.005
+_CHASE_SECONDS = 0.2
+_PREFETCH = 500
+_LONGEST_BACKOFF_SECONDS = 10.0
+
+
+class TopologyWatch:
+    """The newest topology, as far as the control broker has told it."""
+
+    def __init__(self, control: Broker, connections: Connections) -> None:
+        self._control, self._connections = control, connections
+        self._subscription: Subscription | None = None
+        self._topology: Topology | None = None
+        self.problem: str | None = None
+
+    def current(self) -> Topology | None:
+        """Return the newest topology; the last known one while the broker is away, None if there never was one."""
+        try:
+            if self._subscription is None:
+                connection = self._connections.get(self._control, deadline_seconds=_CONNECT_SECONDS)
+                self._subscription = Subscription(
+                    self._control, connection, TOPOLOGY_STREAM, offset="last", prefetch=100
+                )
+                messages = self._subscription.poll(1.0)
+            else:
+                messages = []
+            while more := self._subscription.poll(0):
+                messages += more
+            if messages:
+                self._topology = decode_topology(messages[-1].body)
+            self.problem = None if self._topology else f"the stream {TOPOLOGY_STREAM} on {self._control.host} is empty"
+        except (StreamingError, ValueError) as error:
+            self._subscription = None
+            self._connections.drop(self._control)
+            if self.problem is None:
+                _LOG.warning("No news of the topology: %s", error)
+            self.problem = str(error)
+        return self._topology
+
+
+class Tails:
+    """Where the streams end, and what kept us from knowing."""
+
+    def __init__(self, broker_of: Callable[[Channel], Broker], connections: Connections) -> None:
+        self._broker_of, self._connections = broker_of, connections
+        self._failures: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
+        self.problems: dict[str, str] = {}
+        """`<channel>/<stream>` -> why its end is unknown."""
+
+    def look(self, channels: Mapping[str, Channel]) -> tuple[dict[str, int], dict[str, Observation]]:
+        """Return the end of every stream that answered, and for those seen to be idle the proof of it."""
+        ends: dict[str, int] = {}
+        idle: dict[str, Observation] = {}
+        open_ones: list[tuple[str, Subscription]] = []
+        awake = {key: one for key, one in channels.items() if one.state is not ChannelState.ASLEEP}
+        self.problems = {key: text for key, text in self.problems.items() if key in awake}
+        for key, channel in awake.items():
+            if time.monotonic() >= self._not_before.get(key, 0.0):
+                try:
+                    open_ones.append((key, self._subscribe(channel)))
+                except StreamingError as error:
+                    self._failed(key, channel, error)
+        for key, subscription in open_ones:
+            try:
+                tail, is_idle = _chase(subscription)
+                ends[key] = tail
+                if is_idle and tail:
+                    idle[key] = Observation(tail=tail, at_us=time.time_ns() // 1000)
+                self._recovered(key)
+            except StreamingError as error:
+                self._failed(key, channels[key], error)
+            finally:
+                subscription.close()
+        return ends, idle
+
+    def _subscribe(self, channel: Channel) -> Subscription:
+        broker = self._broker_of(channel)
+        connection = self._connections.get(broker, deadline_seconds=_CONNECT_SECONDS)
+        return Subscription(broker, connection, channel.stream, offset="last", prefetch=_PREFETCH)
+
+    def _failed(self, key: str, channel: Channel, error: StreamingError) -> None:
+        if isinstance(error, BrokerUnavailableError):
+            self._connections.drop(self._broker_of(channel))
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        self._not_before[key] = time.monotonic() + min(_LONGEST_BACKOFF_SECONDS, 0.5 * 2 ** min(failures, 10))
+        if key not in self.problems:
+            missing = isinstance(error, StreamMissingError)
+            outcome = "what it held is lost" if missing else "its offset stays where it is"
+            _LOG.warning("Stream %s is left out: %s; %s", key, error, outcome)
+        self.problems[key] = str(error)
+
+    def _recovered(self, key: str) -> None:
+        if self.problems.pop(key, None) is not None:
+            _LOG.warning("Stream %s is back", key)
+        self._failures.pop(key, None)
+        self._not_before.pop(key, None)
+
+
+def _chase(subscription: Subscription) -> tuple[int, bool]:
+    """Follow a subscription to the end: the offset after the last message seen, and whether nothing more was coming."""
+    deadline = time.monotonic() + _CHASE_SECONDS
+    messages = subscription.poll(_FIRST_SECONDS)
+    tail = 0
+    while messages:
+        tail = messages[-1].offset + 1
+        if time.monotonic() > deadline:
+            return tail, False
+        messages = subscription.poll(_IDLE_SECONDS)
+    return tail, True
