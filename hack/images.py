@@ -90,10 +90,10 @@ def main() -> int:
     parser.add_argument("command", choices=("build", "load", "list", "sizes", "archive"))
     parser.add_argument("names", nargs="*", metavar="NAME", help="images, all by default; `vpp-` may be left out")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--force", action="store_true", help="build even what is there")
+    parser.add_argument("--force", action="store_true", help="build anew from the first step, with today's packages")
     parser.add_argument("--docs", action="store_true", help="`sizes` also writes the table in docs/images.md")
     parser.add_argument("--output", type=Path, default=Path("images.tar"), help="where `archive` writes to")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     try:
         if arguments.command == "build":
             built(arguments.names, arguments.force)

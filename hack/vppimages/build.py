@@ -72,7 +72,7 @@ def build(image: Image, *, docker: bool, force: bool = False) -> Built:
         with build_lock("images"):
             lower = None if force else store.find(f"{image.name}-built", its.built)
             if lower is None:
-                lower = _build_with_buildah(image, store)
+                lower = _build_with_buildah(image, store, force)
                 store.record(f"{image.name}-built", its.built, lower.digest)
             copies = recipe(image).code_copies
             found = store.add_code(lower, copies) if copies else lower
@@ -95,7 +95,7 @@ def _inputs(image: Image) -> dict[str, str]:
     return inputs
 
 
-def _build_with_buildah(image: Image, store: Layout) -> Stored:
+def _build_with_buildah(image: Image, store: Layout, force: bool) -> Stored:
     if shutil.which("buildah") is None or shutil.which("mmdebstrap") is None:
         install_missing()
     require_root("building images without Docker")
@@ -111,6 +111,8 @@ def _build_with_buildah(image: Image, store: Layout) -> Stored:
         command += ["--volume", source]
     for name, value in arguments.items():
         command += ["--build-arg", f"{name}={value}"]
+    if force:
+        command.append("--no-cache")
     target = recipe(image).target
     if target is not None:
         command += ["--target", target]
@@ -163,7 +165,16 @@ def _build_with_docker(image: Image, its: Names, force: bool) -> Built:
     if present.returncode != 0 or force:
         run_long(
             f"building image {image.name}",
-            ["docker", "build", "--tag", built.reference, "--file", str(image.containerfile), "."],
+            [
+                "docker",
+                "build",
+                *(["--no-cache"] if force else []),
+                "--tag",
+                built.reference,
+                "--file",
+                str(image.containerfile),
+                ".",
+            ],
             log=cache_folder() / "logs" / f"image-{image.name}.log",
             usual_seconds=image.seconds,
             timeout_seconds=3600,
