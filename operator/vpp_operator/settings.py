@@ -1,4 +1,4 @@
-"""The operator's own settings: environment variables in, one frozen value out. No other module reads the environment."""
+"""The operator's settings: environment variables in, one frozen value out. No other module reads the environment."""
 
 from __future__ import annotations
 

@@ -14,14 +14,15 @@ from vpp_contract.names import INGRESS_EXCHANGE
 from vpp_operator.resources.images import Images
 from vpp_operator.resources.metadata import (
     Owner,
-    common_labels,
     config_map,
     digest,
     disruption_budget,
     environment,
+    from_pod,
     selector_labels,
     service,
 )
+from vpp_operator.resources.names import pod_host
 from vpp_operator.resources.quantities import MIB, amount
 from vpp_operator.resources.workload import (
     Claim,
@@ -52,6 +53,11 @@ PLUGINS: Final = (
 _DATA: Final = "/var/lib/rabbitmq"
 # Two schedulers are enough for a small broker, and busy waiting would take the CPU from its neighbours.
 _ERLANG: Final = "+S {schedulers}:{schedulers} +sbwt none +sbwtdcpu none +sbwtdio none"
+# The cookie goes to a private folder: Erlang refuses one that the volume's group may read.
+_START: Final = (
+    'umask 077; mkdir -p "$HOME"; printf %s "$COOKIE" > "$HOME/.erlang.cookie"; chmod 400 "$HOME/.erlang.cookie";'
+    " umask 027; exec rabbitmq-server"
+)
 _LOOPBACK: Final = "-kernel inet_dist_use_interface {127,0,0,1}"
 
 
@@ -72,6 +78,7 @@ class BrokerShape:
     service_annotations: Mapping[str, str] | None = None
     service_selector: Mapping[str, str] | None = None
     mqtt: bool = True
+    mqtt_exchange: str = INGRESS_EXCHANGE
     labels: Mapping[str, str] | None = None
 
 
@@ -120,16 +127,6 @@ def admin_definitions(username: str, password: str) -> str:
     )
 
 
-def node_host(shape_name: str, namespace: str, ordinal: int) -> str:
-    """Return the stable name of one broker."""
-    return f"{shape_name}-{ordinal}.{shape_name}-nodes.{namespace}.svc"
-
-
-def service_host(shape_name: str, namespace: str) -> str:
-    """Return the name clients reach the brokers under."""
-    return f"{shape_name}.{namespace}.svc"
-
-
 def _workload(
     owner: Owner,
     shape: BrokerShape,
@@ -143,12 +140,10 @@ def _workload(
         component=shape.component,
         image=images.rabbitmq,
         pull_policy=images.pull_policy,
-        # The cookie goes to a private folder: Erlang refuses one that the volume's group may read.
         command=(
             "sh",
             "-c",
-            'umask 077; mkdir -p "$HOME"; printf %s "$COOKIE" > "$HOME/.erlang.cookie";'
-            ' chmod 400 "$HOME/.erlang.cookie"; umask 027; exec rabbitmq-server',
+            _START,
         ),
         ports={name: port for name, port in PORTS.items() if shape.mqtt or name != "mqtt"}
         | (CLUSTER_PORTS if shape.clustered else {}),
@@ -189,7 +184,7 @@ def _environment(owner: Owner, shape: BrokerShape) -> list[dict[str, Any]]:
     schedulers = max(1, round(amount(shape.cpu))) if shape.cpu else 1
     arguments = _ERLANG.format(schedulers=schedulers)
     values = {
-        "HOME": "/tmp/rabbitmq",  # noqa: S108 - the pod's own empty folder
+        "HOME": "/tmp/rabbitmq",  # the pod's own empty folder
         "RABBITMQ_LOGS": "-",
         "RABBITMQ_MNESIA_BASE": f"{_DATA}/mnesia",
         "RABBITMQ_FEATURE_FLAGS_FILE": f"{_DATA}/mnesia/feature_flags",
@@ -202,8 +197,7 @@ def _environment(owner: Owner, shape: BrokerShape) -> list[dict[str, Any]]:
         values["ERL_EPMD_ADDRESS"] = "127.0.0.1"
         arguments = f"{arguments} {_LOOPBACK}"
     values["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = arguments
-    pod_name: dict[str, Any] = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
-    return [pod_name, *environment(values, {"COOKIE": (shape.admin_secret, "cookie")})]
+    return [from_pod("POD_NAME", "metadata.name"), *environment(values, {"COOKIE": (shape.admin_secret, "cookie")})]
 
 
 def _configuration(owner: Owner, shape: BrokerShape) -> str:
@@ -228,16 +222,20 @@ def _configuration(owner: Owner, shape: BrokerShape) -> str:
             f"mqtt.listeners.tcp.default = {MQTT_PORT}",
             "mqtt.allow_anonymous = false",
             "mqtt.vhost = /",
-            f"mqtt.exchange = {INGRESS_EXCHANGE if not shape.clustered and shape.component == 'channel' else 'commands'}",
+            f"mqtt.exchange = {shape.mqtt_exchange}",
         ]
     if shape.clustered:
         lines.append("cluster_formation.peer_discovery_backend = classic_config")
         lines += [
-            f"cluster_formation.classic_config.nodes.{ordinal + 1} = rabbit@{node_host(shape.name, owner.namespace, ordinal)}"
+            f"cluster_formation.classic_config.nodes.{ordinal + 1} = rabbit@{_node_host(owner, shape, ordinal)}"
             for ordinal in range(shape.nodes)
         ]
         lines.append("cluster_partition_handling = pause_minority")
     return "\n".join(lines) + "\n"
+
+
+def _node_host(owner: Owner, shape: BrokerShape, ordinal: int) -> str:
+    return pod_host(f"{shape.name}-{ordinal}", f"{shape.name}-nodes", owner.namespace)
 
 
 def _plugins(shape: BrokerShape) -> str:
@@ -255,8 +253,3 @@ def _spread(selector: Mapping[str, str]) -> dict[str, Any]:
         "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": dict(selector)}},
     }
     return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [term]}}
-
-
-def pod_labels(vpp: str, component: str) -> dict[str, str]:
-    """Return the labels that every pod of a component carries."""
-    return common_labels(vpp, component)

@@ -140,7 +140,9 @@ def disruption_budget(
     }
 
 
-def environment(values: Mapping[str, str], secrets: Mapping[str, tuple[str, str]] | None = None) -> list[dict[str, Any]]:
+def environment(
+    values: Mapping[str, str], secrets: Mapping[str, tuple[str, str]] | None = None
+) -> list[dict[str, Any]]:
     """Return a container's environment: plain values, and (Secret, key) pairs."""
     plain: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in values.items()]
     hidden: Sequence[dict[str, Any]] = [
@@ -148,3 +150,8 @@ def environment(values: Mapping[str, str], secrets: Mapping[str, tuple[str, str]
         for name, (secret, key) in (secrets or {}).items()
     ]
     return [*plain, *hidden]
+
+
+def from_pod(name: str, path: str) -> dict[str, Any]:
+    """Return an environment variable that holds a field of the pod itself."""
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}

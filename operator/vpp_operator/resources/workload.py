@@ -111,7 +111,7 @@ def _pod(workload: Workload) -> dict[str, Any]:
                 "securityContext": dict(CONTAINER_SECURITY),
                 **workload.probes,
                 "volumeMounts": [
-                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own empty folder
+                    {"name": "tmp", "mountPath": "/tmp"},  # the pod's own empty folder
                     *({"name": claim.name, "mountPath": claim.path} for claim in workload.claims),
                     *(dict(mount) for mount in workload.mounts),
                 ],

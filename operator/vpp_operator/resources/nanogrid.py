@@ -1,0 +1,92 @@
+"""A site's account and what its gateway needs to know; and its place in the simulator."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from vpp_contract.names import site_username
+from vpp_contract.readings import KINDS
+from vpp_operator.api.nanogrid import NanoGridSpec
+from vpp_operator.api.queuechannel import QueueChannelSpec
+from vpp_operator.resources import names
+from vpp_operator.resources.broker import AMQP_PORT, MQTT_PORT
+from vpp_operator.resources.metadata import Owner
+from vpp_operator.resources.secret_values import secret
+
+COMPONENT: Final = "gateway"
+SITES_FOLDER: Final = "/etc/vpp/sites"
+_SPOOL_BYTES: Final = 64 * 2**20
+
+
+def gateway_secret(
+    owner: Owner,
+    *,
+    password: str,
+    channels: tuple[str, QueueChannelSpec] | None,
+    control: tuple[str, int],
+) -> dict[str, Any]:
+    """Return a site's Secret: user name, password and `gateway.json`.
+
+    Args:
+        owner: the NanoGrid.
+        password: of the site's account on all brokers.
+        channels: host and spec of the QueueChannel it sends to, None while there is none.
+        control: host and AMQP port of the control broker.
+    """
+    username = site_username(owner.name)
+    settings = gateway_settings(owner.name, password, channels, control)
+    values = {"username": username, "password": password, "gateway.json": json.dumps(settings, sort_keys=True)}
+    return secret(owner, names.gateway_secret(owner.name), COMPONENT, values)
+
+
+def gateway_settings(
+    site: str, password: str, channels: tuple[str, QueueChannelSpec] | None, control: tuple[str, int]
+) -> dict[str, Any]:
+    """Return what `gateway.json` holds."""
+    settings: dict[str, Any] = {
+        "site": site,
+        "username": site_username(site),
+        "password": password,
+        "control": {"host": control[0], "amqp_port": control[1]},
+        "batch_readings": 100,
+        "linger_seconds": 0.2,
+        "spool_bytes": _SPOOL_BYTES,
+    }
+    if channels is not None:
+        host, spec = channels
+        mqtt = {"mqtt_port": MQTT_PORT} if spec.mqtt.enabled else {}
+        settings["channels"] = {"host": host, "amqp_port": AMQP_PORT, **mqtt}
+        settings["durability"] = spec.durability
+    return settings
+
+
+def ders(spec: NanoGridSpec) -> tuple[str, ...]:
+    """Return the kinds of DER a site has, in the order of the contract."""
+    return tuple(kind for kind in KINDS if getattr(spec, kind) is not None)
+
+
+def simulated_site(site: str, spec: NanoGridSpec) -> dict[str, Any]:
+    """Return a site's entry in `simulator.json`."""
+    entry: dict[str, Any] = {
+        "site": site,
+        "gateway_file": f"{SITES_FOLDER}/{site}.json",
+        "profile": _profile(spec),
+        "ders": [{"name": kind, "kind": kind, **_values(getattr(spec, kind))} for kind in ders(spec)],
+    }
+    if spec.location is not None:
+        entry["location"] = _values(spec.location)
+    return entry
+
+
+def _profile(spec: NanoGridSpec) -> Mapping[str, str]:
+    profile = spec.source.profile
+    if profile is None or profile.type == "Physical":
+        return {"type": "Physical"}
+    return {"type": profile.type, "building": profile.building}
+
+
+def _values(value: Any) -> dict[str, Any]:
+    return {name: item for name, item in dataclasses.asdict(value).items() if item not in (None, "")}
