@@ -25,7 +25,11 @@ def _tool(name: str, arguments: list[str]) -> int:
     chosen = (flag, context) if context else ()
     if context:
         environ.pop("KUBECONFIG")
-    return subprocess.run((str(toolchain_binary(name)), *chosen, *arguments), env=environ, check=False).returncode
+    code = subprocess.run((str(toolchain_binary(name)), *chosen, *arguments), env=environ, check=False).returncode
+    # Some of their commands need no cluster, so a missing one is no error before they fail.
+    if code != 0 and not context and not kubeconfig_file().exists():
+        raise LocalError(f"{name} had no cluster to work on; start one with `make up`, or name yours with CONTEXT=")
+    return code
 
 
 def _status() -> int:

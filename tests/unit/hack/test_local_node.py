@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from vpplocal import addons, cgroups, node, packages, plan, progress
-from vpplocal.cache import lock
+from vpplocal import addons, cgroups, node, packages, plan, progress, toolchain
+from vpplocal.cache import lock, require_free_disk
 from vpplocal.errors import LocalError
 from vpplocal.instance import Instance, choose_network, instance_id
-from vpplocal.toolchain import PROGRAMS, recipe_hash
+from vpplocal.toolchain import PROGRAMS, recipe_hash, toolchain_binary
 
 HACK = Path(__file__).resolve().parents[3] / "hack"
 NETWORK = ipaddress.IPv4Network("100.64.8.0/21")
@@ -150,7 +150,7 @@ def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     code = (
-        "import time; from vpplocal.cache import lock\n"
+        "import time; from vpplocal.cache import lock, require_free_disk\n"
         "with lock('x', 'waiting'): print('held', flush=True); time.sleep(60)"
     )
     environ = {**os.environ, "PYTHONPATH": str(HACK)}
@@ -168,6 +168,38 @@ def test_cgroup_v2_passes_down_the_controllers_there_are_and_that_it_does_not_pa
     switch.write_text("cpu memory\n")
     cgroups._pass_controllers_down(tmp_path)
     assert switch.read_text() == "+pids"
+
+
+def test_who_is_not_root_is_told_what_root_is_for_and_what_else_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LocalError, match=r"^installing runc needs root; type the command with sudo, or .* CONTEXT=$"):
+        packages.require_root("installing runc")
+
+
+def test_missing_go_is_named_with_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalError, match=r"built with Go 1\.26, which is not installed; install it"):
+        toolchain_binary("kubelet")
+
+
+def test_a_full_disk_is_named_with_what_is_free_and_needed(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match=r"has \d+\.\d GiB free and 1e\+09 are needed; make room there"):
+        require_free_disk(tmp_path, 1e9)
+
+
+def test_what_a_killed_build_left_goes_with_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(toolchain, "require_free_disk", lambda folder, gib: None)
+    scratch = tmp_path / "vpp-operator" / "toolchain" / f"kubelet-{recipe_hash('kubelet')}" / "tmpkilled"
+    scratch.mkdir(parents=True)
+
+    def built(what: str, command: tuple[str, ...], **_: object) -> None:
+        Path(command[command.index("-o") + 1]).write_text("program")
+
+    monkeypatch.setattr(toolchain, "run_long", built)
+    program = toolchain_binary("kubelet")
+    assert [entry.name for entry in program.parent.iterdir()] == ["kubelet"]
 
 
 @pytest.mark.parametrize("folder", ["/var/lib/ci/.cache", "/run/user/0"])
