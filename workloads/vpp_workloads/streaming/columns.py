@@ -38,7 +38,7 @@ def _struct(*groups: tuple[tuple[str, DataType], ...]) -> StructType:
 
 
 SOURCE_SCHEMA: Final = _struct(_IDENTITY, _QUANTITIES, _ORIGIN, _FAULT)
-"""A row is a reading, or where `fault` is set `poison` (with its payload) or `loss` (a range)."""
+"""A row is a reading; where `fault` is set, `poison` (with its payload) or `loss` (a range)."""
 
 HISTORY_COLUMNS: Final = tuple(name for group in (_IDENTITY, _QUANTITIES, _ORIGIN) for name, _ in group)
 POISON_COLUMNS: Final = tuple(name for group in (_ORIGIN, _FAULT) for name, _ in group)
