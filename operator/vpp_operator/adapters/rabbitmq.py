@@ -1,0 +1,144 @@
+"""RabbitMQ servers: their management HTTP API, and AMQP for what that API cannot do (first offsets, the topology).
+
+Pika blocks, so its short conversations run on a few threads; each opens a connection, does one thing and closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import pika
+from pika.adapters.blocking_connection import BlockingChannel
+
+from vpp_contract.names import TOPOLOGY_STREAM
+from vpp_contract.topology import Topology, encode_topology
+from vpp_operator.adapters.http import Answer, call
+from vpp_operator.errors import Unavailable
+from vpp_operator.ports import BrokerAddress, Manifest, StreamExtent
+
+_THREADS: Final = 4
+_FIRST_MESSAGE_SECONDS: Final = 2.0
+T = TypeVar("T")
+
+
+class RabbitMQ:
+    """`vpp_operator.ports.Brokers` against real servers."""
+
+    def __init__(self, session: aiohttp.ClientSession, *, timeout_seconds: float = 5.0) -> None:
+        """Prepare; nothing is sent yet."""
+        self._session = session
+        self._timeout_seconds = timeout_seconds
+        self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="rabbitmq")
+
+    def close(self) -> None:
+        """End the threads; conversations under way finish."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def definitions(self, at: BrokerAddress) -> Manifest:
+        answer = await self._call(at, "GET", ("definitions",))
+        found: Manifest = answer.json()
+        return found
+
+    async def import_definitions(self, at: BrokerAddress, definitions: Manifest) -> None:
+        await self._call(at, "POST", ("definitions",), definitions)
+
+    async def remove(self, at: BrokerAddress, path: Sequence[str]) -> None:
+        await self._call(at, "DELETE", path, missing_is_fine=True)
+
+    async def stream(self, at: BrokerAddress, name: str) -> StreamExtent | None:
+        answer = await self._call(at, "GET", ("queues", "/", name), missing_is_fine=True)
+        if answer.status == 404:
+            return None
+        found = answer.json()
+        return StreamExtent(
+            messages=int(found.get("messages", 0)),
+            bytes=int(found.get("message_bytes", 0)),
+            segments=int(found.get("segments", 0)),
+        )
+
+    async def set_policy(self, at: BrokerAddress, name: str, policy: Manifest) -> None:
+        await self._call(at, "PUT", ("policies", "/", name), policy)
+
+    async def first_offset(self, at: BrokerAddress, stream: str) -> int | None:
+        return await self._converse(at, functools.partial(_first_offset, stream))
+
+    async def publish_topology(self, at: BrokerAddress, topology: Topology) -> None:
+        await self._converse(at, functools.partial(_publish, encode_topology(topology)))
+
+    async def _call(
+        self,
+        at: BrokerAddress,
+        method: str,
+        path: Sequence[str],
+        body: Any = None,
+        *,
+        missing_is_fine: bool = False,
+    ) -> Answer:
+        url = "/".join((at.management_url.rstrip("/"), "api", *(quote(part, safe="") for part in path)))
+        answer = await call(
+            self._session,
+            method,
+            url,
+            service="RabbitMQ",
+            timeout_seconds=self._timeout_seconds,
+            headers={"Authorization": aiohttp.BasicAuth(at.username, at.password).encode()},
+            body=body,
+        )
+        if answer.status < 300 or (answer.status == 404 and missing_is_fine):
+            return answer
+        if answer.status == 401:
+            raise Unavailable("RabbitMQ", f"{at.host} refuses the account {at.username}; check its name and password")
+        raise Unavailable("RabbitMQ", f"{at.host} answers {method} {url} with {answer.status}: {answer.text()}")
+
+    async def _converse(self, at: BrokerAddress, talk: Callable[[BlockingChannel], T]) -> T:
+        run = functools.partial(_with_channel, at, self._timeout_seconds, talk)
+        try:
+            async with asyncio.timeout(2 * self._timeout_seconds + _FIRST_MESSAGE_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        except (pika.exceptions.AMQPError, OSError, TimeoutError) as error:
+            said = str(error) or type(error).__name__
+            raise Unavailable("RabbitMQ", f"no AMQP conversation with {at.host}:{at.amqp_port}: {said}") from None
+
+
+def _with_channel(at: BrokerAddress, timeout_seconds: float, talk: Callable[[BlockingChannel], T]) -> T:
+    parameters = pika.ConnectionParameters(
+        host=at.host,
+        port=at.amqp_port,
+        credentials=pika.PlainCredentials(at.username, at.password),
+        connection_attempts=1,
+        socket_timeout=timeout_seconds,
+        stack_timeout=timeout_seconds,
+        blocked_connection_timeout=timeout_seconds,
+        heartbeat=30,
+    )
+    connection = pika.BlockingConnection(parameters)
+    try:
+        return talk(connection.channel())
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def _publish(message: bytes, channel: BlockingChannel) -> None:
+    channel.confirm_delivery()
+    channel.basic_publish("", TOPOLOGY_STREAM, message, pika.BasicProperties(delivery_mode=2), mandatory=True)
+
+
+def _first_offset(stream: str, channel: BlockingChannel) -> int | None:
+    """Read the oldest message there is; an empty stream gives none within the time."""
+    channel.basic_qos(prefetch_count=1)
+    deadline = time.monotonic() + _FIRST_MESSAGE_SECONDS
+    arguments = {"x-stream-offset": "first"}
+    for method, properties, _ in channel.consume(stream, arguments=arguments, inactivity_timeout=0.1):
+        if method is not None:
+            return int(properties.headers["x-stream-offset"])
+        if time.monotonic() > deadline:
+            return None
+    return None

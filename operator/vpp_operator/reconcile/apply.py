@@ -1,0 +1,91 @@
+"""From wanted manifests to the API server: only what differs is written, so that a steady state writes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vpp_operator.metrics import WRITES
+from vpp_operator.ports import OWNED_KINDS, POD, Kubernetes, Manifest
+from vpp_operator.reconcile.gather import Picture, is_deleting
+
+_LOG = logging.getLogger(__name__)
+
+
+def covers(live: Any, wanted: Any) -> bool:
+    """Tell whether a live object says all that is wanted; what else it says (defaults, status) does not count.
+
+    Lists must have the same length: an item too many is a drift like one too few.
+    """
+    if isinstance(wanted, Mapping):
+        return isinstance(live, Mapping) and all(
+            covers(live.get(name), value) or (_empty(value) and name not in live) for name, value in wanted.items()
+        )
+    if isinstance(wanted, list | tuple):
+        return (
+            isinstance(live, list)
+            and len(live) == len(wanted)
+            and all(covers(one, other) for one, other in zip(live, wanted, strict=True))
+        )
+    return bool(live == wanted)
+
+
+def _empty(value: Any) -> bool:
+    """The API server leaves out empty lists, maps and texts."""
+    return value is None or value in ([], (), {}, "", False)
+
+
+async def apply_all(kubernetes: Kubernetes, picture: Picture, wanted: Sequence[Manifest]) -> int:
+    """Apply what differs and delete owned objects that are no longer wanted; return the number of writes.
+
+    Raises:
+        Refused: the API server refuses a manifest.
+        Unavailable: it does not answer.
+    """
+    writes = 0
+    names = set()
+    for manifest in wanted:
+        key = (manifest["kind"], manifest["metadata"]["name"])
+        names.add(key)
+        live = picture.owned.get(key)
+        if live is not None and (is_deleting(live) or covers(live, manifest)):
+            continue
+        await kubernetes.apply(manifest)
+        WRITES.labels(kind=manifest["kind"]).inc()
+        _LOG.info("%s %s %s/%s", "made" if live is None else "changed", *key, picture.namespace)
+        writes += 1
+    for kind in OWNED_KINDS:
+        for (kind_name, name), live in picture.owned.items():
+            if kind_name != kind.kind or (kind_name, name) in names or is_deleting(live):
+                continue
+            await kubernetes.delete(kind, picture.namespace, name, uid=live["metadata"]["uid"])
+            WRITES.labels(kind=kind_name).inc()
+            _LOG.info("removed %s %s/%s: it is no longer wanted", kind_name, picture.namespace, name)
+            writes += 1
+    return writes
+
+
+async def renew_pods(kubernetes: Kubernetes, picture: Picture) -> int:
+    """Delete pods that an older template made, one a StatefulSet, and only while its others are ready.
+
+    StatefulSets are OnDelete, so that nobody but the operator decides when a pod goes.
+    """
+    renewed = 0
+    for (kind, name), live in picture.owned.items():
+        if kind != "StatefulSet" or is_deleting(live):
+            continue
+        revision = live.get("status", {}).get("updateRevision", "")
+        selector = live["spec"]["selector"]["matchLabels"]
+        pods = [pod for pod in picture.pods if covers(pod.labels, selector)]
+        outdated = [pod for pod in pods if revision and pod.revision and pod.revision != revision and not pod.deleting]
+        if not outdated or any(pod.deleting for pod in pods):
+            continue
+        # An outdated pod that is not ready goes first: waiting for it to get ready might be for ever.
+        victim = min(outdated, key=lambda pod: (pod.ready, pod.name))
+        if victim.ready and not all(pod.ready for pod in pods):
+            continue
+        await kubernetes.delete(POD, picture.namespace, victim.name, uid=victim.uid)
+        _LOG.info("renewed pod %s/%s of %s: its template has changed", picture.namespace, victim.name, name)
+        renewed += 1
+    return renewed

@@ -1,0 +1,149 @@
+"""Brings what must be on each broker onto it, and reports what was found there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from vpp_contract.names import STREAM_PREFIX, TRAFFIC_LABEL
+from vpp_operator.api.queuechannel import QueueChannelSpec
+from vpp_operator.errors import VPPError
+from vpp_operator.ports import POD, BrokerAddress, Brokers, Manifest, Ports
+from vpp_operator.reconcile import definitions
+from vpp_operator.reconcile.definitions import Site
+from vpp_operator.reconcile.gather import Pod
+from vpp_operator.resources.broker import AMQP_PORT, MANAGEMENT_PORT
+from vpp_operator.resources.channel import ACTIVE
+
+_LOG = logging.getLogger(__name__)
+STARTING: Final = "Starting"
+UP: Final = "Active"
+DOWN: Final = "Down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A stream that vanished, or a part of one, before the twin had read it; `to_offset` -1 is unknown."""
+
+    channel: str
+    stream: str
+    from_offset: int
+    to_offset: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelReport:
+    """One channel after a look at it."""
+
+    name: str
+    host: str
+    stream: str
+    state: str
+    reason: str = ""
+    messages: int | None = None
+    first_offset: int | None = None
+    committed_offset: int | None = None
+    loss: Loss | None = None
+
+    @property
+    def key(self) -> str:
+        """The name offsets are kept under."""
+        return f"{self.name}/{self.stream}"
+
+
+def address(pod: Pod, admin: Mapping[str, str]) -> BrokerAddress:
+    """Return how to reach a broker's pod directly, whatever Services say."""
+    return BrokerAddress(
+        host=pod.address,
+        amqp_port=AMQP_PORT,
+        management_url=f"http://{pod.address}:{MANAGEMENT_PORT}",
+        username=admin["username"],
+        password=admin["password"],
+    )
+
+
+async def ensure(
+    brokers: Brokers, at: BrokerAddress, live: Manifest, wanted: Mapping[str, Any], *, prune: bool
+) -> None:
+    """Create on a broker what it lacks, and remove sites' accounts that are no longer wanted.
+
+    Raises:
+        Unavailable: it does not answer.
+    """
+    lacking = definitions.missing(live, wanted)
+    if lacking:
+        await brokers.import_definitions(at, lacking)
+        _LOG.info("broker %s: made %s", at.host, {name: len(items) for name, items in lacking.items()})
+    if prune:
+        for user in definitions.surplus_users(live, wanted):
+            await brokers.remove(at, ("users", user))
+            _LOG.info("broker %s: removed the account %s, its site is gone", at.host, user)
+
+
+async def look_at_channel(
+    ports: Ports,
+    pod: Pod | None,
+    before: ChannelReport,
+    *,
+    spec: QueueChannelSpec,
+    namespace: str,
+    admin: Mapping[str, str],
+    reader: tuple[str, str],
+    sites: Sequence[Site],
+) -> ChannelReport:
+    """Bring one channel's broker to what it should be and report it; its pod gets traffic once all is there."""
+    if pod is None or not pod.ready or pod.deleting:
+        state = STARTING if before.state == STARTING else DOWN
+        return replace(before, state=state, reason=pod.waiting if pod else "its pod is not there yet")
+    at = address(pod, admin)
+    try:
+        live = await ports.brokers.definitions(at)
+        for policy in definitions.retention_policies(live):
+            await ports.brokers.remove(at, ("policies", "/", policy))
+        report = before
+        if before.state != STARTING and not definitions.has_queue(live, before.stream):
+            report = _lost(before, ports.randomness.stream_id())
+        wanted = definitions.channel_definitions(
+            exchange=spec.exchange,
+            stream=report.stream,
+            segment_bytes=spec.retention.segment_bytes,
+            reader=reader,
+            sites=sites,
+        )
+        await ensure(ports.brokers, at, live, wanted, prune=True)
+        extent = await ports.brokers.stream(at, report.stream)
+    except VPPError as error:
+        return replace(before, state=STARTING if before.state == STARTING else DOWN, reason=str(error))
+    if pod.labels.get(TRAFFIC_LABEL) != ACTIVE:
+        await ports.kubernetes.patch(POD, namespace, pod.name, {"metadata": {"labels": {TRAFFIC_LABEL: ACTIVE}}})
+        _LOG.info("channel %s is active: its Service sends traffic to it", pod.name)
+    return replace(report, state=UP, reason="", messages=extent.messages if extent else None)
+
+
+def _lost(before: ChannelReport, stream_id: str) -> ChannelReport:
+    """Return the report of a channel whose stream is gone: a new stream has a new name and begins at 0."""
+    loss = Loss(
+        channel=before.name,
+        stream=before.stream,
+        from_offset=before.committed_offset or 0,
+        to_offset=-1,
+        reason="the broker no longer has this stream; was its volume lost?",
+    )
+    _LOG.error("channel %s has lost its stream %s: %s", before.name, before.stream, loss.reason)
+    return replace(
+        before,
+        stream=f"{STREAM_PREFIX}{stream_id}",
+        messages=None,
+        first_offset=None,
+        committed_offset=None,
+        loss=loss,
+    )
+
+
+async def look_at_channels(looks: Sequence[Any]) -> list[ChannelReport]:
+    """Await looks side by side."""
+    return list(await asyncio.gather(*looks))

@@ -1,0 +1,114 @@
+"""The manifests a plant consists of: specs and accounts in, manifests out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vpp_operator.api.group import API_VERSION
+from vpp_operator.api.nanogrid import NanoGridSpec
+from vpp_operator.api.queuechannel import QueueChannelSpec
+from vpp_operator.api.vppcluster import VPPClusterSpec
+from vpp_operator.ports import Manifest
+from vpp_operator.reconcile.accounts import Accounts
+from vpp_operator.resources import names
+from vpp_operator.resources.channel import channel_count, channels
+from vpp_operator.resources.control import control_address, control_broker
+from vpp_operator.resources.hdfs import hdfs
+from vpp_operator.resources.images import Images
+from vpp_operator.resources.influxdb import influxdb
+from vpp_operator.resources.metadata import Owner
+from vpp_operator.resources.nanogrid import gateway_secret, gateway_settings
+from vpp_operator.resources.network import network_policies
+from vpp_operator.resources.secret_values import secret
+from vpp_operator.resources.simulator import simulator, simulator_settings
+from vpp_operator.resources.spark import driver, spark, workers_per_pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A QueueChannel or NanoGrid with its parsed spec."""
+
+    document: Manifest
+    owner: Owner
+    spec: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that a plant's manifests follow from."""
+
+    owner: Owner
+    spec: VPPClusterSpec
+    channels: Sequence[Member]
+    sites: Sequence[Member]
+    images: Images
+    operator_namespace: str
+    influx: Mapping[str, str]
+    run_simulator: bool
+
+
+def owner_of(document: Manifest, vpp: str) -> Owner:
+    """Return the owner of what is made for a resource."""
+    metadata = document["metadata"]
+    return Owner(
+        api_version=API_VERSION,
+        kind=document["kind"],
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        vpp=vpp,
+    )
+
+
+def desired(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
+    """Return every manifest of a plant, Secrets first: pods must not start before what they mount."""
+    owner, spec, images = plan.owner, plan.spec, plan.images
+    reader = accounts.reader()
+    wanted = [
+        secret(owner, names.reader_secret(owner.vpp), "reader", reader),
+        secret(owner, names.influxdb(owner.vpp), "influxdb", plan.influx),
+    ]
+    if spec.broker.external is None:
+        admin = accounts.admin(names.control(owner.vpp))
+        wanted.append(secret(owner, names.admin_secret(names.control(owner.vpp)), "control", admin))
+        wanted += control_broker(owner, spec, images, admin)
+    for channel in plan.channels:
+        admin = accounts.admin(channel.owner.name)
+        wanted.append(secret(channel.owner, names.admin_secret(channel.owner.name), "channel", admin))
+        wanted += channels(channel.owner, channel.spec, images, admin, channel_count(channel.spec))
+    wanted += hdfs(owner, spec, images)
+    wanted += influxdb(owner, spec, images, plan.influx)
+    wanted += spark(owner, spec, images, workers_per_pool(spec))
+    wanted += driver(owner, spec, images, {"reader": dict(reader), "influx": dict(plan.influx)})
+    wanted += network_policies(owner, spec, [channel.spec for channel in plan.channels], plan.operator_namespace)
+    return wanted + _sites(plan, accounts)
+
+
+def _sites(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
+    target = _target(plan.owner, plan.channels)
+    control = control_address(plan.owner, plan.spec)
+    wanted = []
+    gateways: dict[str, str] = {}
+    simulated: dict[str, NanoGridSpec] = {}
+    for site in plan.sites:
+        password = accounts.site(site.owner.name)
+        wanted.append(gateway_secret(site.owner, password=password, channels=target, control=control))
+        if site.spec.source.type == "Simulated" and target is not None:
+            simulated[site.owner.name] = site.spec
+            settings = gateway_settings(site.owner.name, password, target, control)
+            gateways[site.owner.name] = json.dumps(settings, sort_keys=True)
+    if plan.spec.simulator is not None and simulated:
+        wanted += simulator_settings(plan.owner, plan.spec, simulated, gateways)
+        if plan.run_simulator:
+            wanted += simulator(plan.owner, plan.spec, plan.images, simulated, gateways)
+    return wanted
+
+
+def _target(owner: Owner, members: Sequence[Member]) -> tuple[str, QueueChannelSpec] | None:
+    """Return where sites send to: the first QueueChannel by name."""
+    if not members:
+        return None
+    return names.service_host(members[0].owner.name, owner.namespace), members[0].spec

@@ -1,0 +1,137 @@
+"""One consistent-enough picture of a plant: its resources, what the operator made for them, and its pods."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vpp_contract.names import VPP_LABEL
+from vpp_operator.ports import (
+    NANO_GRID,
+    OWNED_KINDS,
+    POD,
+    QUEUE_CHANNEL,
+    VPP_CLUSTER,
+    Kubernetes,
+    Manifest,
+)
+from vpp_operator.resources.metadata import COMPONENT_LABEL, SELECTOR
+
+Key = tuple[str, str]
+"""Kind and name of an owned object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """What reconciling needs to know of a pod."""
+
+    name: str
+    uid: str
+    address: str
+    ready: bool
+    deleting: bool
+    revision: str
+    component: str
+    labels: Mapping[str, str]
+    waiting: str
+    """Why a container does not run, empty when it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One plant. `vpp` is None where only resources that name it are left."""
+
+    namespace: str
+    name: str
+    vpp: Manifest | None
+    queue_channels: Sequence[Manifest]
+    nano_grids: Sequence[Manifest]
+    owned: Mapping[Key, Manifest]
+    pods: Sequence[Pod]
+
+    def pod(self, name: str) -> Pod | None:
+        """Return a pod by name."""
+        return next((pod for pod in self.pods if pod.name == name), None)
+
+    def live_channels(self) -> list[Manifest]:
+        """Return the QueueChannels that are not being deleted."""
+        return [channel for channel in self.queue_channels if not is_deleting(channel)]
+
+    def live_sites(self) -> list[Manifest]:
+        """Return the NanoGrids that are not being deleted."""
+        return [site for site in self.nano_grids if not is_deleting(site)]
+
+
+def is_deleting(document: Manifest) -> bool:
+    """Tell whether an object waits for its finalizers."""
+    return "deletionTimestamp" in document["metadata"]
+
+
+async def gather(kubernetes: Kubernetes, namespace: str, name: str) -> Picture:
+    """Ask the API server for everything of a plant.
+
+    Raises:
+        Unavailable: it does not answer.
+    """
+    selector = f"{SELECTOR},{VPP_LABEL}={name}"
+    vpp = kubernetes.get(VPP_CLUSTER, namespace, name)
+    members = asyncio.gather(*(kubernetes.list(kind, namespace) for kind in (QUEUE_CHANNEL, NANO_GRID)))
+    made = asyncio.gather(*(kubernetes.list(kind, namespace, selector) for kind in (POD, *OWNED_KINDS)))
+    found, (channels, sites), (pods, *owned) = await asyncio.gather(vpp, members, made)
+    return Picture(
+        namespace=namespace,
+        name=name,
+        vpp=found,
+        queue_channels=_of(name, channels),
+        nano_grids=_of(name, sites),
+        owned={
+            (kind.kind, document["metadata"]["name"]): document
+            for kind, documents in zip(OWNED_KINDS, owned, strict=True)
+            for document in documents
+        },
+        pods=[_pod(document) for document in pods],
+    )
+
+
+def _of(vpp: str, documents: Iterable[Manifest]) -> list[Manifest]:
+    mine = [document for document in documents if document["spec"]["vppRef"]["name"] == vpp]
+    return sorted(mine, key=lambda document: str(document["metadata"]["name"]))
+
+
+def _pod(document: Manifest) -> Pod:
+    metadata, status = document["metadata"], document.get("status", {})
+    labels: Mapping[str, str] = metadata.get("labels", {})
+    return Pod(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        address=status.get("podIP", ""),
+        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())),
+        deleting=is_deleting(document),
+        revision=labels.get("controller-revision-hash", ""),
+        component=labels.get(COMPONENT_LABEL, ""),
+        labels=labels,
+        waiting=_waiting(status),
+    )
+
+
+def _waiting(status: Mapping[str, Any]) -> str:
+    for container in status.get("containerStatuses", ()):
+        waiting = container.get("state", {}).get("waiting")
+        if waiting and waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):
+            return f"{waiting.get('reason')}: {waiting.get('message', '')}".strip(": ")
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason')}: {condition.get('message', '')}"
+    return ""
+
+
+def plant_names(documents: Iterable[Manifest]) -> set[tuple[str, str]]:
+    """Return (namespace, name) of the plants that resources of any of the three kinds belong to."""
+    found = set()
+    for document in documents:
+        metadata = document["metadata"]
+        name = metadata["name"] if document["kind"] == VPP_CLUSTER.kind else document["spec"]["vppRef"]["name"]
+        found.add((metadata["namespace"], name))
+    return found

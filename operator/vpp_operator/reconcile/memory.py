@@ -1,0 +1,34 @@
+"""What the operator remembers between looks. All of it can be lost: a new leader starts without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vpp_contract.topology import Topology
+
+
+@dataclass(slots=True)
+class PlantMemory:
+    """Of one plant: its Secrets' texts by name, so that a deleted one returns unchanged, and what was published."""
+
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    published: Topology | None = None
+    published_to: str = ""
+    """Uid of the control broker's pod at that time: another one may have an empty volume."""
+    retention_at: dict[str, float] = field(default_factory=dict)
+    """When retention was last moved, by channel and stream (monotonic seconds)."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """Of all plants."""
+
+    plants: dict[tuple[str, str], PlantMemory] = field(default_factory=dict)
+
+    def of(self, namespace: str, name: str) -> PlantMemory:
+        """Return a plant's memory."""
+        return self.plants.setdefault((namespace, name), PlantMemory())
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Forget a plant that is gone."""
+        self.plants.pop((namespace, name), None)

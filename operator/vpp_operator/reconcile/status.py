@@ -1,0 +1,226 @@
+"""What is said of a plant in `status`: pure values from one look's findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from vpp_contract.names import VPP_LABEL
+from vpp_operator.api.nanogrid import NanoGridSpec
+from vpp_operator.api.queuechannel import QueueChannelSpec
+from vpp_operator.api.schema import pending_fields
+from vpp_operator.api.vppcluster import VPPClusterSpec
+from vpp_operator.ports import DriverProgress, Manifest
+from vpp_operator.reconcile.brokers import UP, ChannelReport, Loss
+from vpp_operator.reconcile.conditions import Condition
+from vpp_operator.reconcile.gather import Picture
+from vpp_operator.resources import names
+from vpp_operator.resources.metadata import CHANNELS_LABEL
+from vpp_operator.resources.nanogrid import ders
+from vpp_operator.resources.spark import worker_selector, workers_per_pool
+
+_NO_LOOP: Final = Condition(
+    type="Reliable",
+    status=None,
+    reason="ControlLoopPending",
+    message="Diagnosis and scaling by load are not part of this version; nothing can be said yet.",
+)
+
+
+def pending(spec: Any) -> Condition:
+    """Return the condition on fields that are set and not acted on yet."""
+    fields = sorted(pending_fields(spec))
+    if not fields:
+        return Condition(type="FeaturesPending", status=False, reason="None", message="All set fields are acted on.")
+    return Condition(
+        type="FeaturesPending",
+        status=True,
+        reason="NotActedOnYet",
+        message=f"Not acted on by this version: {', '.join(fields)}.",
+    )
+
+
+def invalid(message: str) -> list[Condition]:
+    """Return the conditions of a resource whose spec cannot be carried out."""
+    return [Condition(type="Ready", status=False, reason="InvalidSpec", message=message)]
+
+
+def without_plant(vpp: str) -> list[Condition]:
+    """Return the conditions of a resource whose VPPCluster is not there."""
+    message = f"There is no VPPCluster {vpp} in this namespace; make it, or correct spec.vppRef.name."
+    return [Condition(type="Ready", status=False, reason="VPPNotFound", message=message)]
+
+
+def unready_sets(picture: Picture, wanted: Sequence[Manifest]) -> list[str]:
+    """Return what wanted StatefulSets lack, in words; the reason of a pod that does not start is named."""
+    found = []
+    for manifest in wanted:
+        if manifest["kind"] != "StatefulSet":
+            continue
+        name, replicas = manifest["metadata"]["name"], manifest["spec"]["replicas"]
+        live = picture.owned.get(("StatefulSet", name))
+        ready = (live or {}).get("status", {}).get("readyReplicas", 0)
+        if live is not None and ready >= replicas:
+            continue
+        reasons = [pod.waiting for pod in picture.pods if pod.name.rpartition("-")[0] == name and pod.waiting]
+        found.append(f"{name} {ready}/{replicas}{f' ({reasons[0]})' if reasons else ''}")
+    return found
+
+
+def cluster_ready(
+    *, unready: Sequence[str], faults: Sequence[Condition], progress: DriverProgress | None, has_channels: bool
+) -> Condition:
+    """Return a VPPCluster's Ready condition; the first thing that keeps it from being ready is its reason."""
+
+    def not_ready(reason: str, message: str) -> Condition:
+        return Condition(type="Ready", status=False, reason=reason, message=message)
+
+    if unready:
+        return not_ready("PodsStarting", f"Waiting for {', '.join(unready)}.")
+    if faults:
+        return not_ready(faults[0].reason, faults[0].message)
+    if not has_channels:
+        return not_ready(
+            "NoQueueChannel", "No QueueChannel names this VPPCluster; make one, so that readings can arrive."
+        )
+    if progress is None:
+        return not_ready("DriverStarting", "The streaming driver does not answer yet.")
+    if progress.state != "Running":
+        return not_ready(f"Driver{progress.state}", progress.reason or f"The streaming driver is {progress.state}.")
+    return Condition(
+        type="Ready", status=True, reason="Running", message="Readings are taken, and the digital twin is kept."
+    )
+
+
+def cluster_status(
+    picture: Picture,
+    spec: VPPClusterSpec,
+    conditions: Sequence[Condition],
+    *,
+    progress: DriverProgress | None,
+    topology_generation: int,
+    simulator_state: str,
+    simulated_sites: int,
+) -> tuple[dict[str, Any], list[Condition]]:
+    """Return a VPPCluster's status without its conditions, and these."""
+    desired = workers_per_pool(spec)
+    pools = []
+    for pool in spec.worker_pools:
+        live = picture.owned.get(("StatefulSet", names.pool(picture.name, pool.name)), {})
+        counts = live.get("status", {})
+        pools.append(
+            {
+                "name": pool.name,
+                "desired": desired[pool.name],
+                "active": counts.get("replicas", 0),
+                "ready": counts.get("readyReplicas", 0),
+            }
+        )
+    status: dict[str, Any] = {
+        "replicas": sum(pool["ready"] for pool in pools),
+        "selector": worker_selector(picture.name),
+        "pools": pools,
+        "topologyGeneration": topology_generation,
+        "sites": len(picture.live_sites()),
+        "streaming": {
+            "state": progress.state if progress else "Unknown",
+            "reason": progress.reason if progress else "the driver does not answer",
+        },
+    }
+    if spec.simulator is not None:
+        status["simulator"] = {"state": simulator_state, "sites": simulated_sites}
+    return status, [*conditions, _NO_LOOP, pending(spec)]
+
+
+def channel_status(
+    document: Manifest, spec: QueueChannelSpec, reports: Sequence[ChannelReport]
+) -> tuple[dict[str, Any], list[Condition]]:
+    """Return a QueueChannel's status without its conditions, and these."""
+    active = [report for report in reports if report.state == UP]
+    losses = [_loss(report.loss) for report in reports if report.loss is not None]
+    lost = {item["stream"]: item for item in (*document.get("status", {}).get("lost", ()), *losses)}
+    name, vpp = document["metadata"]["name"], document["spec"]["vppRef"]["name"]
+    status: dict[str, Any] = {
+        "replicas": len(active),
+        "selector": f"{VPP_LABEL}={vpp},{CHANNELS_LABEL}={name}",
+        "channels": [channel_entry(report) for report in reports],
+    }
+    if lost:
+        status["lost"] = list(lost.values())
+    waiting = [report for report in reports if report.state != UP]
+    ready = (
+        Condition(
+            type="Ready",
+            status=False,
+            reason="ChannelsStarting" if all(report.state == "Starting" for report in waiting) else "ChannelsDown",
+            message="; ".join(
+                f"{report.name} is {report.state}: {report.reason or 'not up yet'}" for report in waiting
+            ),
+        )
+        if waiting
+        else Condition(type="Ready", status=True, reason="Active", message=f"{len(active)} channels take readings.")
+    )
+    return status, [ready, _degraded(list(lost.values())), pending(spec)]
+
+
+def channel_entry(report: ChannelReport) -> dict[str, Any]:
+    """Return one channel as it stands in `status.channels`."""
+    values = {
+        "name": report.name,
+        "state": report.state,
+        "stream": report.stream,
+        "host": report.host,
+        "committedOffset": report.committed_offset,
+        "firstOffset": report.first_offset,
+        "reason": report.reason or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _loss(loss: Loss) -> dict[str, Any]:
+    return {
+        "stream": loss.stream,
+        "channel": loss.channel,
+        "fromOffset": loss.from_offset,
+        "toOffset": loss.to_offset,
+        "reason": loss.reason,
+    }
+
+
+def _degraded(lost: Sequence[Mapping[str, Any]]) -> Condition:
+    if not lost:
+        return Condition(type="Degraded", status=False, reason="NoLoss", message="No unread reading was lost.")
+    ranges = ", ".join(
+        f"{item['channel']}/{item['stream']} from offset {item['fromOffset']} "
+        f"to {'an unknown end' if item['toOffset'] < 0 else item['toOffset']}"
+        for item in lost
+    )
+    return Condition(
+        type="Degraded", status=True, reason="DataLoss", message=f"Lost before the twin read it: {ranges}."
+    )
+
+
+def site_status(
+    document: Manifest, spec: NanoGridSpec, *, has_channels: bool, accounts_at: str
+) -> tuple[dict[str, Any], list[Condition]]:
+    """Return a NanoGrid's status without its conditions, and these. `accounts_at` says where its account is missing."""
+    name = document["metadata"]["name"]
+    if not has_channels:
+        ready = Condition(
+            type="Ready",
+            status=False,
+            reason="NoQueueChannel",
+            message="The plant has no QueueChannel, so the site has nowhere to send to; make one.",
+        )
+    elif accounts_at:
+        ready = Condition(
+            type="Ready",
+            status=False,
+            reason="AccountPending",
+            message=f"Its account is not there yet on {accounts_at}.",
+        )
+    else:
+        where = f"Its account and gateway settings are in the Secret {names.gateway_secret(name)}."
+        ready = Condition(type="Ready", status=True, reason="AccountMade", message=where)
+    status = {"secretName": names.gateway_secret(name), "ders": list(ders(spec)), "source": spec.source.type}
+    return status, [ready, pending(spec)]
