@@ -40,12 +40,27 @@ def build_lock(name: str) -> Iterator[None]:
 @contextmanager
 def lock(name: str, waiting: str) -> Iterator[None]:
     """Hold a lock in the cache and say `waiting` while another process does; it is freed however its holder ends."""
-    folder = cache_folder() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"  {waiting}", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    path = cache_folder() / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"  {waiting}", flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # Its last holder removed the file, so that no trace stays: who waited for that one holds nothing.
+            if not _is_same_file(file.fileno(), path):
+                continue
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -160,6 +160,20 @@ def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path: Path, monkeypa
         holder.kill()
     with lock("x", "waiting"):
         pass
+    assert list((tmp_path / "vpp-operator" / "locks").iterdir()) == []
+
+
+def test_of_many_that_want_a_lock_one_at_a_time_has_it_and_no_file_stays(tmp_path: Path) -> None:
+    code = (
+        "import os, time; from vpplocal.cache import lock\n"
+        "for _ in range(20):\n"
+        "    with lock('x', ''):\n"
+        f"        os.mkdir({str(tmp_path / 'inside')!r}); time.sleep(0.001); os.rmdir({str(tmp_path / 'inside')!r})"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(HACK), "XDG_CACHE_HOME": str(tmp_path)}
+    holders = [subprocess.Popen((sys.executable, "-c", code), env=environ, stdout=subprocess.DEVNULL) for _ in range(6)]
+    assert [holder.wait(timeout=30) for holder in holders] == [0] * 6
+    assert list((tmp_path / "vpp-operator" / "locks").iterdir()) == []
 
 
 def test_cgroup_v2_passes_down_the_controllers_there_are_and_that_it_does_not_pass_yet(tmp_path: Path) -> None:
