@@ -13,41 +13,56 @@ import kopf
 from vpp_contract.names import VPP_LABEL
 from vpp_operator.api.group import GROUP, VERSION
 from vpp_operator.health import Health
-from vpp_operator.plants import Plants
-from vpp_operator.resources.metadata import MANAGED_BY, MANAGED_BY_LABEL
+from vpp_operator.plants import Mark, Plants
+from vpp_operator.resources.metadata import MANAGED_BY, MANAGED_BY_LABEL, SELECTOR
 from vpp_operator.settings import Settings
 
 OWNED = {MANAGED_BY_LABEL: MANAGED_BY}
+OWNED_RESOURCES = (
+    ("apps", "v1", "statefulsets"),
+    ("", "v1", "pods"),
+    ("", "v1", "services"),
+    ("", "v1", "secrets"),
+    ("", "v1", "configmaps"),
+)
+LEASES = ("coordination.k8s.io", "v1", "leases")
 
 
 def register(registry: kopf.OperatorRegistry, plants: Plants, health: Health, settings: Settings) -> None:
     """Tell kopf what to watch and whom to tell."""
 
-    @kopf.on.login(registry=registry)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_via_client(**kwargs)
-
     @kopf.on.event(GROUP, VERSION, "vppclusters", registry=registry)
-    async def vppcluster(namespace: str | None, name: str, **_: Any) -> None:
-        plants.wake(namespace or "", name)
+    def vppcluster(type: str | None, namespace: str, name: str, uid: str, meta: kopf.Meta, **_: Any) -> None:  # noqa: A002
+        plants.wake_by_change(namespace, name, uid, _mark(type, meta))
 
     @kopf.on.event(GROUP, VERSION, "queuechannels", registry=registry)
     @kopf.on.event(GROUP, VERSION, "nanogrids", registry=registry)
-    async def member(namespace: str | None, spec: kopf.Spec, **_: Any) -> None:
-        plants.wake(namespace or "", spec["vppRef"]["name"])
+    def member(
+        type: str | None,  # noqa: A002 - kopf's name
+        namespace: str,
+        spec: kopf.Spec,
+        uid: str,
+        meta: kopf.Meta,
+        **_: Any,
+    ) -> None:
+        plants.wake_by_change(namespace, spec["vppRef"]["name"], uid, _mark(type, meta))
 
-    @kopf.on.event("apps", "v1", "statefulsets", labels=OWNED, registry=registry)
-    @kopf.on.event("v1", "pods", labels=OWNED, registry=registry)
-    @kopf.on.event("v1", "services", labels=OWNED, registry=registry)
-    @kopf.on.event("v1", "secrets", labels=OWNED, registry=registry)
-    @kopf.on.event("v1", "configmaps", labels=OWNED, registry=registry)
-    async def owned(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        plants.wake(namespace or "", labels.get(VPP_LABEL, ""))
+    for group, version, plural in OWNED_RESOURCES:
 
-    @kopf.on.event("coordination.k8s.io", "v1", "leases", registry=registry)
-    async def canary(namespace: str | None, name: str, **_: Any) -> None:
+        @kopf.on.event(group, version, plural, labels=OWNED, registry=registry)
+        def owned(namespace: str, labels: kopf.Labels, **_: Any) -> None:
+            plants.wake(namespace, labels.get(VPP_LABEL, ""))
+
+    @kopf.on.event(*LEASES, registry=registry)
+    def canary(namespace: str, name: str, **_: Any) -> None:
         if (namespace, name) == (settings.namespace, settings.lease_name):
             health.heard()
+
+
+def _mark(event: str | None, meta: kopf.Meta) -> Mark | None:
+    if event == "DELETED":
+        return None
+    return int(meta.get("generation") or 0), str(meta.get("deletionTimestamp") or "")
 
 
 def operator_settings(settings: Settings) -> kopf.OperatorSettings:
@@ -60,4 +75,8 @@ def operator_settings(settings: Settings) -> kopf.OperatorSettings:
     made.watching.connect_timeout = 10
     made.networking.request_timeout = 30
     made.batching.error_delays = [1, 2, 5, 10, 30]
+    # The API server picks what is ours: other people's pods, Secrets and Leases never reach this process.
+    for resource in OWNED_RESOURCES:
+        made.watching.label_selectors[resource] = SELECTOR
+    made.watching.field_selectors[LEASES] = f"metadata.name={settings.lease_name}"
     return made

@@ -19,9 +19,12 @@ from vpp_operator.metrics import LOOK_SECONDS, LOOKS
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _AT_ONCE: Final = 8
+_LARGEST_EXPONENT: Final = 10
 
 Key = tuple[str, str]
 """Namespace and name of a VPPCluster."""
+Mark = tuple[int, str]
+"""Generation of a resource and since when it is being deleted."""
 
 
 @dataclass(slots=True)
@@ -40,6 +43,20 @@ class Plants:
         self._resync_seconds = resync_seconds
         self._plants: dict[Key, _Plant] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._marks: dict[str, Mark] = {}
+
+    def wake_by_change(self, namespace: str, name: str, uid: str, mark: Mark | None) -> None:
+        """Look at a plant soon if a resource of it says something new; `mark` None: the resource is gone.
+
+        What the operator itself writes into a resource's status is no reason to look again.
+        """
+        if mark is None:
+            self._marks.pop(uid, None)
+        elif self._marks.get(uid) == mark:
+            return
+        else:
+            self._marks[uid] = mark
+        self.wake(namespace, name)
 
     def wake(self, namespace: str, name: str) -> None:
         """Look at a plant soon: something of it has changed."""
@@ -70,7 +87,10 @@ class Plants:
             del self._plants[key]
 
     def _pause_seconds(self, plant: _Plant) -> float:
-        return min(self._resync_seconds * 2**plant.failures, max(_LONGEST_PAUSE_SECONDS, self._resync_seconds))
+        return min(
+            self._resync_seconds * 2 ** min(plant.failures, _LARGEST_EXPONENT),
+            max(_LONGEST_PAUSE_SECONDS, self._resync_seconds),
+        )
 
     async def _look_once(self, key: Key, plant: _Plant) -> bool:
         namespace, name = key

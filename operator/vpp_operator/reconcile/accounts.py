@@ -33,6 +33,10 @@ class Accounts:
         there = secret_texts(self._picture.owned.get(("Secret", name)))
         if not all(there.get(key) for key in needed):
             there = self._memory.secrets.get(name) or make()
+        replaced = self._memory.replaced.get(name, {})
+        if replaced.items() <= there.items():
+            self._memory.replaced.pop(name, None)
+        there = {**there, **replaced}
         self._memory.secrets[name] = dict(there)
         return there
 
@@ -80,6 +84,5 @@ class Accounts:
         return {**address, "token": made["token"], "password": made["password"]}
 
     def replace_influx_token(self, token: str) -> None:
-        """Remember a token that was recovered; the next look writes it."""
-        name = names.influxdb(self._picture.name)
-        self._memory.secrets[name] = {**self._memory.secrets.get(name, {}), "token": token}
+        """Remember a token that was recovered; the next look writes it over the one that is no longer valid."""
+        self._memory.replaced[names.influxdb(self._picture.name)] = {"token": token}

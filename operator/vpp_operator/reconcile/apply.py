@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vpp_operator.metrics import WRITES
-from vpp_operator.ports import OWNED_KINDS, POD, Kubernetes, Manifest
+from vpp_operator.ports import OWNED_KINDS, POD, Kubernetes, Manifest, Refused
 from vpp_operator.reconcile.gather import Picture, is_deleting
+from vpp_operator.resources.metadata import HASH_ANNOTATION, digest
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,34 +37,66 @@ def _empty(value: Any) -> bool:
     return value is None or value in ([], (), {}, "", False)
 
 
+def stamped(manifest: Manifest) -> dict[str, Any]:
+    """Return a manifest with its own hash as an annotation.
+
+    A live object with the same hash was made from the same manifest: only so is it seen that a field is to go, because
+    `covers` does not mind what a live object says beyond the manifest.
+    """
+    metadata = manifest["metadata"]
+    annotations = {**metadata.get("annotations", {}), HASH_ANNOTATION: digest(manifest)}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+
+
 async def apply_all(kubernetes: Kubernetes, picture: Picture, wanted: Sequence[Manifest]) -> int:
     """Apply what differs and delete owned objects that are no longer wanted; return the number of writes.
 
     Raises:
-        Refused: the API server refuses a manifest.
+        Refused: the API server refuses a manifest; all the others have been applied nevertheless.
         Unavailable: it does not answer.
     """
     writes = 0
-    names = set()
-    for manifest in wanted:
+    refusals: list[str] = []
+    for manifest in map(stamped, wanted):
         key = (manifest["kind"], manifest["metadata"]["name"])
-        names.add(key)
         live = picture.owned.get(key)
         if live is not None and (is_deleting(live) or covers(live, manifest)):
             continue
-        await kubernetes.apply(manifest)
+        try:
+            await kubernetes.apply(manifest)
+        except Refused as error:
+            refusals.append(str(error))
+            continue
         WRITES.labels(kind=manifest["kind"]).inc()
-        _LOG.info("%s %s %s/%s", "made" if live is None else "changed", *key, picture.namespace)
+        _LOG.info("%s %s %s/%s", "made" if live is None else "changed", key[0], picture.namespace, key[1])
         writes += 1
-    for kind in OWNED_KINDS:
-        for (kind_name, name), live in picture.owned.items():
-            if kind_name != kind.kind or (kind_name, name) in names or is_deleting(live):
-                continue
-            await kubernetes.delete(kind, picture.namespace, name, uid=live["metadata"]["uid"])
-            WRITES.labels(kind=kind_name).inc()
-            _LOG.info("removed %s %s/%s: it is no longer wanted", kind_name, picture.namespace, name)
-            writes += 1
+    writes += await _remove_unwanted(kubernetes, picture, wanted)
+    if refusals:
+        raise Refused("; ".join(refusals))
     return writes
+
+
+async def _remove_unwanted(kubernetes: Kubernetes, picture: Picture, wanted: Sequence[Manifest]) -> int:
+    """Delete what the owners of the wanted objects also own, but want no longer.
+
+    Objects of other owners stay: theirs may be a resource that could not be read, or one that is on its way out.
+    """
+    names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in wanted}
+    owners = {owner for manifest in wanted for owner in _owners(manifest)}
+    kinds = {kind.kind: kind for kind in OWNED_KINDS}
+    removed = 0
+    for (kind, name), live in picture.owned.items():
+        if (kind, name) in names or is_deleting(live) or not owners.intersection(_owners(live)):
+            continue
+        await kubernetes.delete(kinds[kind], picture.namespace, name, uid=live["metadata"]["uid"])
+        WRITES.labels(kind=kind).inc()
+        _LOG.info("removed %s %s/%s: it is no longer wanted", kind, picture.namespace, name)
+        removed += 1
+    return removed
+
+
+def _owners(manifest: Manifest) -> list[str]:
+    return [reference["uid"] for reference in manifest["metadata"].get("ownerReferences", ())]
 
 
 async def renew_pods(kubernetes: Kubernetes, picture: Picture) -> int:

@@ -12,6 +12,8 @@ class PlantMemory:
     """Of one plant: its Secrets' texts by name, so that a deleted one returns unchanged, and what was published."""
 
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    replaced: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Values that must go into a Secret although it has others, by the Secret's name."""
     published: Topology | None = None
     published_to: str = ""
     """Uid of the control broker's pod at that time: another one may have an empty volume."""

@@ -25,6 +25,8 @@ _SUFFIXES: Final = {
     "Ei": Decimal(2**60),
 }
 _QUANTITY: Final = re.compile(r"^([+-]?[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([eE][+-]?[0-9]+)|([A-Za-z]*))$")
+_BINARY: Final = ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki", "")
+_DECIMAL: Final = ("E", "P", "T", "G", "M", "k", "", "m", "u", "n")
 MIB: Final = 2**20
 
 
@@ -43,3 +45,20 @@ def amount(quantity: str | int | float) -> float:
 def mebibytes(quantity: str | int | float) -> int:
     """Return a quantity of bytes in whole MiB, rounded down."""
     return int(amount(quantity) // MIB)
+
+
+def canonical(quantity: str) -> str:
+    """Return a quantity as the API server writes it, so that what is live can be compared with what is wanted.
+
+    Whole numbers with the largest fitting suffix: `0.5` is `500m`, `1024Mi` is `1Gi`, `1.5Gi` is `1536Mi`.
+    """
+    match = _QUANTITY.match(quantity)
+    if match is None or (match[3] or "") not in _SUFFIXES or match[2]:
+        return quantity
+    suffix = match[3] or ""
+    value = Decimal(match[1]) * _SUFFIXES[suffix]
+    family = _BINARY if suffix.endswith("i") else _DECIMAL
+    for name in family:
+        if value % _SUFFIXES[name] == 0 and value != 0:
+            return f"{int(value / _SUFFIXES[name])}{name}"
+    return quantity if value else "0"

@@ -35,8 +35,8 @@ _DAEMON_HEAP: Final = "192m"
 _JVM: Final = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xss512k"
 # What a worker's pod needs besides its executor's heap: the worker itself, the executor's other memory, Python.
 _BESIDES_HEAP_MIB: Final = 640
-# Spark refuses executors with less than one and a half times its reserve of 300 MiB.
-_SMALLEST_HEAP_MIB: Final = 460
+# Spark refuses executors whose heap, less a survivor space, is under one and a half times its reserve of 300 MiB.
+_SMALLEST_HEAP_MIB: Final = 512
 _SHARED: Final = "data"
 
 

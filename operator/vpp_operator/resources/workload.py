@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vpp_operator.resources.metadata import CONFIG_ANNOTATION, Owner, common_labels, metadata, selector_labels
+from vpp_operator.resources.quantities import amount, canonical
 
 USER: Final = 10001
 POD_SECURITY: Final = {
@@ -125,14 +126,21 @@ def _pod(workload: Workload) -> dict[str, Any]:
 
 
 def _resources(workload: Workload) -> dict[str, Any]:
+    requests = {"cpu": workload.cpu_request, "memory": workload.memory_request}
     limits = {"memory": workload.memory_limit} | ({"cpu": workload.cpu_limit} if workload.cpu_limit else {})
-    return {"requests": {"cpu": workload.cpu_request, "memory": workload.memory_request}, "limits": limits}
+    # A request above its limit is refused; what a person limits counts.
+    requests = {name: min(value, limits.get(name, value), key=amount) for name, value in requests.items()}
+    return {"requests": _canonical(requests), "limits": _canonical(limits)}
+
+
+def _canonical(quantities: Mapping[str, str]) -> dict[str, str]:
+    return {name: canonical(value) for name, value in quantities.items()}
 
 
 def _claim(owner: Owner, workload: Workload, claim: Claim) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": claim.size}},
+        "resources": {"requests": {"storage": canonical(claim.size)}},
     }
     if claim.storage_class:
         spec["storageClassName"] = claim.storage_class
