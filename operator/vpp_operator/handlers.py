@@ -19,50 +19,44 @@ from vpp_operator.settings import Settings
 
 OWNED = {MANAGED_BY_LABEL: MANAGED_BY}
 OWNED_RESOURCES = (
-    ("apps", "v1", "statefulsets"),
-    ("", "v1", "pods"),
-    ("", "v1", "services"),
-    ("", "v1", "secrets"),
-    ("", "v1", "configmaps"),
+    ("apps", "statefulsets"),
+    ("v1", "pods"),
+    ("v1", "services"),
+    ("v1", "secrets"),
+    ("v1", "configmaps"),
 )
-LEASES = ("coordination.k8s.io", "v1", "leases")
+LEASES = ("coordination.k8s.io", "leases")
 
 
 def register(registry: kopf.OperatorRegistry, plants: Plants, health: Health, settings: Settings) -> None:
     """Tell kopf what to watch and whom to tell."""
 
     @kopf.on.event(GROUP, VERSION, "vppclusters", registry=registry)
-    def vppcluster(type: str | None, namespace: str, name: str, uid: str, meta: kopf.Meta, **_: Any) -> None:  # noqa: A002
-        plants.wake_by_change(namespace, name, uid, _mark(type, meta))
+    def vppcluster(event: kopf.RawEvent, namespace: str | None, name: str, uid: str, **_: Any) -> None:
+        plants.wake_by_change(str(namespace), name, uid, _mark(event))
 
     @kopf.on.event(GROUP, VERSION, "queuechannels", registry=registry)
     @kopf.on.event(GROUP, VERSION, "nanogrids", registry=registry)
-    def member(
-        type: str | None,  # noqa: A002 - kopf's name
-        namespace: str,
-        spec: kopf.Spec,
-        uid: str,
-        meta: kopf.Meta,
-        **_: Any,
-    ) -> None:
-        plants.wake_by_change(namespace, spec["vppRef"]["name"], uid, _mark(type, meta))
+    def member(event: kopf.RawEvent, namespace: str | None, spec: kopf.Spec, uid: str, **_: Any) -> None:
+        plants.wake_by_change(str(namespace), spec["vppRef"]["name"], uid, _mark(event))
 
-    for group, version, plural in OWNED_RESOURCES:
+    for group_or_version, plural in OWNED_RESOURCES:
 
-        @kopf.on.event(group, version, plural, labels=OWNED, registry=registry)
-        def owned(namespace: str, labels: kopf.Labels, **_: Any) -> None:
-            plants.wake(namespace, labels.get(VPP_LABEL, ""))
+        @kopf.on.event(group_or_version, plural, labels=OWNED, registry=registry)
+        def owned(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
+            plants.wake(str(namespace), labels.get(VPP_LABEL, ""))
 
     @kopf.on.event(*LEASES, registry=registry)
-    def canary(namespace: str, name: str, **_: Any) -> None:
+    def canary(namespace: str | None, name: str, **_: Any) -> None:
         if (namespace, name) == (settings.namespace, settings.lease_name):
             health.heard()
 
 
-def _mark(event: str | None, meta: kopf.Meta) -> Mark | None:
-    if event == "DELETED":
+def _mark(event: kopf.RawEvent) -> Mark | None:
+    if event["type"] == "DELETED":
         return None
-    return int(meta.get("generation") or 0), str(meta.get("deletionTimestamp") or "")
+    metadata = event["object"]["metadata"]
+    return int(metadata.get("generation") or 0), str(metadata.get("deletionTimestamp") or "")
 
 
 def operator_settings(settings: Settings) -> kopf.OperatorSettings:

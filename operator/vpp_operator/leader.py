@@ -1,8 +1,8 @@
 """Leader election with a Lease: of several operators one acts, the others wait.
 
-Times in the Lease are other machines' clocks and are never compared with ours: a holder counts as gone when its renewTime
-has not changed for the lease's duration as measured here, as client-go does it. The renewals are also the canary of
-`health`: an operator whose watch does not show them is deaf.
+Times in the Lease are other machines' clocks and are never compared with ours: a holder counts as gone when its
+renewTime has not changed for the lease's duration as measured here, as client-go does it. The renewals are also the
+canary of `health`: an operator whose watch does not show them is deaf.
 """
 
 from __future__ import annotations

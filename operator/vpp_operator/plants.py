@@ -87,10 +87,8 @@ class Plants:
             del self._plants[key]
 
     def _pause_seconds(self, plant: _Plant) -> float:
-        return min(
-            self._resync_seconds * 2 ** min(plant.failures, _LARGEST_EXPONENT),
-            max(_LONGEST_PAUSE_SECONDS, self._resync_seconds),
-        )
+        growing: float = self._resync_seconds * 2.0 ** min(plant.failures, _LARGEST_EXPONENT)
+        return min(growing, max(_LONGEST_PAUSE_SECONDS, self._resync_seconds))
 
     async def _look_once(self, key: Key, plant: _Plant) -> bool:
         namespace, name = key
@@ -103,7 +101,7 @@ class Plants:
                 except VPPError as error:
                     plant.failures += 1
                     _LOG.warning("%s/%s: %s", namespace, name, error)
-                except Exception:
+                except Exception:  # noqa: BLE001 - a fault of one plant must not end the others
                     # A fault of this program: it must not end the plant's task, and must not go unseen.
                     plant.failures += 1
                     _LOG.exception("%s/%s: a look failed", namespace, name)

@@ -17,11 +17,13 @@ Manifest = Mapping[str, Any]
 """A Kubernetes object as JSON."""
 
 
-class Refused(VPPError):
+class Refused(VPPError):  # noqa: N818 - named like its siblings in errors
     """The API server understood a request and refuses it; the text is its own."""
 
+    reason = "Refused"
 
-class Conflict(VPPError):
+
+class Conflict(VPPError):  # noqa: N818
     """Somebody else was faster: the object changed or exists already."""
 
 

@@ -1,7 +1,7 @@
 """Passwords and tokens: what each Secret of a plant says.
 
-A Secret that is there is never changed; one that was deleted comes back as it was, from the operator's memory, or after a
-restart of the operator with new values, which then become valid at the servers.
+A Secret that is there is never changed; one that was deleted comes back as it was, from the operator's memory, or
+after a restart of the operator with new values, which then become valid at the servers.
 """
 
 from __future__ import annotations

@@ -105,8 +105,8 @@ async def look_at_channel(
         for policy in definitions.retention_policies(live):
             await ports.brokers.remove(at, ("policies", "/", policy))
         report = before
-        if before.state != STARTING and not definitions.has_queue(live, before.stream):
-            report = _lost(before, ports.randomness.stream_id())
+        if not definitions.has_queue(live, before.stream):
+            report = _adopted(before, live) if before.state == STARTING else _lost(before, ports.randomness.stream_id())
         wanted = definitions.channel_definitions(
             exchange=spec.exchange,
             stream=report.stream,
@@ -122,6 +122,18 @@ async def look_at_channel(
         await ports.kubernetes.patch(POD, namespace, pod.name, {"metadata": {"labels": {TRAFFIC_LABEL: ACTIVE}}})
         _LOG.info("channel %s is active: its Service sends traffic to it", pod.name)
     return replace(report, state=UP, reason="", messages=extent.messages if extent else None)
+
+
+def _adopted(before: ChannelReport, live: Manifest) -> ChannelReport:
+    """Return the report of a new channel: on a volume that was kept, it goes on with the stream it finds there.
+
+    Otherwise readings that the twin has not read yet would stay unread beside a new, empty stream.
+    """
+    streams = definitions.streams(live)
+    if len(streams) != 1:
+        return before
+    _LOG.info("channel %s goes on with the stream %s, which its volume has kept", before.name, streams[0])
+    return replace(before, stream=streams[0])
 
 
 def _lost(before: ChannelReport, stream_id: str) -> ChannelReport:

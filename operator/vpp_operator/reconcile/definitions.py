@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from vpp_contract import names as contract
 from vpp_operator.ports import Manifest
 
 SITE_PREFIX: Final = contract.site_username("")
+STREAM_PREFIX: Final = contract.STREAM_PREFIX
 RETENTION_POLICY_PREFIX: Final = "vpp-retention-"
 _VHOST: Final = "/"
 _NOTHING: Final = "^$"
@@ -227,6 +228,11 @@ def has_queue(live: Manifest, name: str) -> bool:
     return any(queue["name"] == name for queue in live.get("queues", ()))
 
 
+def streams(live: Manifest) -> list[str]:
+    """Return the streams of readings on a broker."""
+    return sorted(str(queue["name"]) for queue in live.get("queues", ()) if queue["name"].startswith(STREAM_PREFIX))
+
+
 def retention_policy(stream: str, max_age_seconds: int) -> dict[str, Any]:
     """Return a policy that lets a stream's segments go whose readings are all older than this."""
     return {
@@ -235,8 +241,3 @@ def retention_policy(stream: str, max_age_seconds: int) -> dict[str, Any]:
         "definition": {"max-age": f"{max_age_seconds}s"},
         "priority": 10,
     }
-
-
-def user_names(definitions: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the names of users."""
-    return [str(user["name"]) for user in definitions]

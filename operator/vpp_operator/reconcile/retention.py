@@ -1,10 +1,10 @@
 """Lets segments go that the twin has committed, and no others.
 
-Streams delete by age or size whether a segment was read or not, so a standing limit would lose data as soon as the driver
-falls behind it. Streams here have no limit. When there is something to free, the operator sets an age limit for one
-moment, older than the instant at which the newest committed offset was planned (all that is older was read by then), and
-lifts it again. If it dies in between, the limit is at least the margin behind the committed offset, and the next look at
-the broker lifts it.
+Streams delete by age or size whether a segment was read or not, so a standing limit would lose data as soon as the
+driver falls behind it. Streams here have no limit. When there is something to free, the operator sets an age limit for
+one moment, older than the instant at which the newest committed offset was planned (all that is older was read by
+then), and lifts it again. If it dies in between, the limit is at least the margin behind the committed offset, and the
+next look at the broker lifts it.
 """
 
 from __future__ import annotations

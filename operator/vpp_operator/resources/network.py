@@ -23,8 +23,8 @@ def network_policies(
 ) -> list[dict[str, Any]]:
     """Return the policies: a plant's own pods and the operator reach everything, others little.
 
-    Metrics are open. Client ports of the brokers are open to the namespace, where gateways may run, and to everyone once
-    a Service exposes them outside the cluster.
+    Metrics are open. Client ports of the brokers are open to the namespace, where gateways may run, and to everyone
+    once a Service exposes them outside the cluster.
     """
     plant = {"podSelector": {"matchLabels": {VPP_LABEL: owner.vpp}}}
     operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": operator_namespace}}}
