@@ -39,7 +39,7 @@ class Settings:
     heartbeat_seconds: int = 20
     blocked_seconds: float = 300.0
     """How long the broker may block this connection before it is given up for another."""
-    reconnect_seconds: float = 15.0
+    reconnect_seconds: float = 5.0
     """Upper bound of the pause between connection attempts."""
     spool_sync: str = "Normal"
     """Normal: an accepted reading survives the death of process or pod. Full: also a power cut, at an fsync each."""
@@ -73,6 +73,8 @@ def parse_settings(values: object, where: str) -> Settings:
     if not isinstance(values, Mapping):
         raise SettingsError(f"{where}: must hold one JSON object, not a {type(values).__name__}")
     channels = values.get("channels")
+    if channels is None:
+        raise SettingsError(f'{where}: "channels" is missing; has the plant a QueueChannel yet?')
     if not isinstance(channels, Mapping):
         raise SettingsError(f'{where}: "channels" must be an object with the broker\'s "host" and "amqp_port"')
     known = {field.name for field in fields(Settings)}

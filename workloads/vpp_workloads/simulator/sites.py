@@ -53,6 +53,11 @@ def source_kwh(profiles: list[DerProfile], config: Config) -> Mapping[str, Mappi
     }
 
 
+def _load_profile(ratings: Fields) -> str:
+    name = ratings.text("profile", "h0").lower()
+    return Fields({"profile": name}, ratings.where).choice("profile", PROFILES)
+
+
 class _Model:
     """One site's models. Weather and building are made when a DER first needs them."""
 
@@ -123,7 +128,7 @@ class _Model:
         ratings = self._ratings(der)
         hourly = household_load(
             ratings.number("annual_kwh", 4000.0, minimum=0),
-            ratings.choice("profile", PROFILES, "h0_dyn"),
+            _load_profile(ratings),
             self._config.horizon,
             self._location.utc_offset_hours,
             seed=self._seed(der),
