@@ -56,7 +56,7 @@ def _mark(event: kopf.RawEvent) -> Mark | None:
     if event["type"] == "DELETED":
         return None
     metadata = event["object"]["metadata"]
-    return int(metadata.get("generation") or 0), str(metadata.get("deletionTimestamp") or "")
+    return int(str(metadata.get("generation") or 0)), str(metadata.get("deletionTimestamp") or "")
 
 
 def operator_settings(settings: Settings) -> kopf.OperatorSettings:
