@@ -55,7 +55,7 @@ ENERGY_ROW: Final = "energy"
 TWIN_ROW: Final = "twin"
 """The newest reading of a DER after this batch."""
 COUNTERS_ROW: Final = "counters"
-"""`seq`: accepted, `boot`: duplicates, `offset`: late beyond the energy window, `created_us`: the newest accepted one's;
+"""`seq`: accepted, `boot`: duplicates, `offset`: late beyond the energy window, `created_us`: the newest;
 all of this batch and shard."""
 
 RESULT_SCHEMA: Final = _struct(((ROW, StringType()),), _IDENTITY, _QUANTITIES, _ORIGIN, _FAULT)

@@ -106,6 +106,7 @@ def _keep_running(
         try:
             query = _start(spark, settings, influx, progress)
             while not query.awaitTermination(1):
+                progress.executors(_executors(spark))
                 if stop.is_set():
                     query.stop()
                     return
@@ -119,6 +120,12 @@ def _keep_running(
         _LOG.warning("The query failed and starts again in %g s: %s", pause, reason)
         progress.failed(reason)
         stop.wait(pause)
+
+
+def _executors(spark: SparkSession) -> int | None:
+    """Return how many executors there are, None where the driver is its own."""
+    context: Any = spark.sparkContext
+    return None if context.master.startswith("local") else context._jsc.sc().getExecutorMemoryStatus().size() - 1
 
 
 def _is_dead(spark: SparkSession) -> bool:

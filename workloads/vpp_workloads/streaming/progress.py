@@ -36,6 +36,7 @@ class Progress:
             "state": "Starting",
             "reason": "the driver is starting",
             "restarts": 0,
+            "executors": None,
             "committed": {},
             "readings": asdict(Counts()),
             "rates": {"input_rows_per_second": 0.0, "processed_rows_per_second": 0.0},
@@ -64,6 +65,11 @@ class Progress:
         """A batch's results are out, but Spark has not committed it yet."""
         with self._lock:
             self._written[batch_id] = totals
+
+    def executors(self, count: int | None) -> None:
+        """Say how many executors Spark has at the moment; None when it needs none."""
+        with self._lock:
+            self._values["executors"] = count
 
     def finished(
         self, batch_id: int, committed: Mapping[str, int], rates: Mapping[str, float], durations_ms: Mapping[str, int]
@@ -111,7 +117,9 @@ class Progress:
         values["topology_generation"] = planner.get("topology_generation")
         values["unreachable"] = planner.get("problems", {})
         values["went_back"] = planner.get("went_back", {})
-        if values["state"] == "Running" and planner.get("topology_problem"):
+        if values["state"] == "Running" and values["executors"] == 0:
+            values["reason"] = "Spark has no executor: no worker has registered, or none can start one (see its log)"
+        elif values["state"] == "Running" and planner.get("topology_problem"):
             values["reason"] = f"topology: {planner['topology_problem']}"
         values["updated_us"] = time.time_ns() // 1000
         return values
