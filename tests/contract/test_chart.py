@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from vpp_operator.api.group import GROUP
+from vpp_operator.handlers import LEASES, OWNED_RESOURCES
+from vpp_operator.ports import OWNED_KINDS, PLANT_KINDS
 from vpplocal import toolchain_binary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,20 +28,30 @@ TABLE_OF_RIGHTS = {
     ("vpp.energy", "vppclusters"): "get list watch patch",
     ("vpp.energy", "queuechannels"): "get list watch patch",
     ("vpp.energy", "nanogrids"): "get list watch patch",
-    ("vpp.energy", "vppclusters/status"): "get patch",
-    ("vpp.energy", "queuechannels/status"): "get patch",
-    ("vpp.energy", "nanogrids/status"): "get patch",
-    ("", "services"): "get list watch create patch delete",
-    ("", "configmaps"): "get list watch create patch delete",
+    ("vpp.energy", "vppclusters/status"): "patch",
+    ("vpp.energy", "queuechannels/status"): "patch",
+    ("vpp.energy", "nanogrids/status"): "patch",
+    ("apps", "statefulsets"): "list watch create patch delete",
+    ("", "services"): "list watch create patch delete",
+    ("", "configmaps"): "list watch create patch delete",
     ("", "secrets"): "get list watch create patch delete",
-    ("", "serviceaccounts"): "get list watch create patch delete",
-    ("apps", "statefulsets"): "get list watch create patch delete",
-    ("policy", "poddisruptionbudgets"): "get list watch create patch delete",
-    ("networking.k8s.io", "networkpolicies"): "get list watch create patch delete",
-    ("", "pods"): "get list watch patch delete",
-    ("", "persistentvolumeclaims"): "get list watch delete",
-    ("", "events"): "create patch",
-    ("events.k8s.io", "events"): "create patch",
+    ("policy", "poddisruptionbudgets"): "list create patch delete",
+    ("networking.k8s.io", "networkpolicies"): "list create patch delete",
+    ("", "pods"): "list watch patch delete",
+    ("", "persistentvolumeclaims"): "list delete",
+    ("", "events"): "create",
+    ("coordination.k8s.io", "leases"): "list watch",
+}
+RIGHTS_BESIDE_THE_WATCHED_NAMESPACES = {
+    ("coordination.k8s.io", "leases"): "create get patch list watch",
+    ("vpp.energy", "vppclusters"): "list watch",
+    ("vpp.energy", "queuechannels"): "list watch",
+    ("vpp.energy", "nanogrids"): "list watch",
+    ("apps", "statefulsets"): "list watch",
+    ("", "pods"): "list watch",
+    ("", "services"): "list watch",
+    ("", "secrets"): "list watch",
+    ("", "configmaps"): "list watch",
 }
 
 Object = Mapping[str, Any]
@@ -85,8 +98,8 @@ def rights(role: Object) -> dict[tuple[str, str], set[str]]:
     return table
 
 
-def expected_rights() -> dict[tuple[str, str], set[str]]:
-    return {resource: set(verbs.split()) for resource, verbs in TABLE_OF_RIGHTS.items()}
+def expected(table: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], set[str]]:
+    return {resource: set(verbs.split()) for resource, verbs in table.items()}
 
 
 def operator_cluster_role() -> Object:
@@ -100,19 +113,42 @@ def test_lint_finds_nothing(settings: tuple[str, ...]) -> None:
 
 
 def test_the_operator_has_exactly_the_rights_in_the_table_over_all_namespaces() -> None:
-    assert rights(operator_cluster_role()) == expected_rights()
+    assert rights(operator_cluster_role()) == expected(TABLE_OF_RIGHTS)
 
 
 def test_with_a_list_of_namespaces_the_rights_are_the_same_in_each_and_nowhere_else() -> None:
     roles = {role["metadata"]["namespace"]: role for role in of_kind("Role", "watch.namespaces={north,south}")}
     assert set(roles) == {"north", "south", NAMESPACE}
-    assert rights(roles["north"]) == rights(roles["south"]) == expected_rights()
-    assert set(rights(roles[NAMESPACE])) == {("coordination.k8s.io", "leases")}
+    assert rights(roles["north"]) == rights(roles["south"]) == expected(TABLE_OF_RIGHTS)
+    assert rights(roles[NAMESPACE]) == expected(RIGHTS_BESIDE_THE_WATCHED_NAMESPACES)
 
 
 @pytest.mark.parametrize("kind", ["ClusterRole", "ClusterRoleBinding"])
 def test_with_a_list_of_namespaces_there_is_no(kind: str) -> None:
     assert of_kind(kind, "watch.namespaces={north,south}") == []
+
+
+def test_the_operators_own_namespace_may_be_a_watched_one() -> None:
+    roles = [rights(role) for role in of_kind("Role", f"watch.namespaces={{{NAMESPACE}}}")]
+    assert roles[0] == expected(TABLE_OF_RIGHTS)
+    assert set(roles[1]) == {("coordination.k8s.io", "leases")}
+
+
+def test_everything_the_operator_makes_may_be_made_changed_and_removed() -> None:
+    given = rights(operator_cluster_role())
+    for kind in OWNED_KINDS:
+        group = kind.api_version.rpartition("/")[0]
+        assert {"list", "create", "patch", "delete"} <= given[group, kind.plural]
+
+
+def test_everything_the_operator_watches_may_be_listed_and_watched() -> None:
+    given = rights(operator_cluster_role())
+    groups = [
+        (group.rpartition("/")[0] if "/" in group else group.removeprefix("v1"), plural)
+        for group, plural in OWNED_RESOURCES
+    ]
+    for resource in [*groups, LEASES, *((GROUP, kind.plural) for kind in PLANT_KINDS)]:
+        assert {"list", "watch"} <= given[resource]
 
 
 def test_no_right_is_a_wildcard_and_none_reaches_into_pods_nodes_or_roles() -> None:
@@ -123,12 +159,16 @@ def test_no_right_is_a_wildcard_and_none_reaches_into_pods_nodes_or_roles() -> N
             assert not verbs & {"escalate", "bind", "impersonate"}
 
 
-def test_the_lease_can_be_changed_by_its_name_only() -> None:
-    rules = only("Role")["rules"]
-    assert [(rule["verbs"], rule.get("resourceNames")) for rule in rules] == [
-        (["create"], None),
-        (["get", "update", "patch"], [environment()["VPP_LEASE_NAME"]]),
-    ]
+def test_in_its_own_namespace_the_operator_has_the_lease_and_nothing_else() -> None:
+    assert set(rights(only("Role"))) == {("coordination.k8s.io", "leases")}
+
+
+@pytest.mark.parametrize("settings", [(), ("watch.namespaces={north}",)], ids=["all namespaces", "one namespace"])
+def test_leases_but_its_own_can_be_made_and_neither_read_nor_changed(settings: tuple[str, ...]) -> None:
+    for role in [*of_kind("ClusterRole", *settings), *of_kind("Role", *settings)]:
+        for rule in role["rules"]:
+            if rule["resources"] == ["leases"] and rule["verbs"] != ["create"]:
+                assert rule["resourceNames"] == [environment()["VPP_LEASE_NAME"]]
 
 
 def test_every_binding_is_for_the_operators_own_account() -> None:
