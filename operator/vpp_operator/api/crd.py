@@ -7,7 +7,7 @@ from typing import Any, Final
 from vpp_operator.api.group import GROUP, KINDS, VERSION, KindNames
 from vpp_operator.api.nanogrid import NanoGridSpec
 from vpp_operator.api.queuechannel import QueueChannelSpec
-from vpp_operator.api.schema import DNS_LABEL, object_schema
+from vpp_operator.api.schema import DNS_LABEL, SERVICE_NAME, object_schema
 from vpp_operator.api.status import COLUMNS, STATUS
 from vpp_operator.api.vppcluster import VPPClusterSpec
 
@@ -21,13 +21,15 @@ _TEXTS: Final = {
     "QueueChannel": "The queuing cluster of one VPPCluster: a pool of RabbitMQ channels that take sites' readings.",
     "NanoGrid": "One site of a virtual power plant: its DERs, their readings, its tariff.",
 }
-# Names become parts of other objects' names and of routing keys, in which a dot separates words.
-_NAMES: Final = {"VPPCluster": 40, "QueueChannel": 50, "NanoGrid": 40}
+# Names become parts of other objects' names and of routing keys, in which a dot separates words. Services' names begin
+# with a letter. StatefulSets' names have at most 52 characters, because their pods carry them in a label with a hash
+# (<VPPCluster>-workers-<pool>: 30 + 9 + 13).
+_NAMES: Final = {"VPPCluster": 30, "QueueChannel": 50, "NanoGrid": 40}
 
 
 def definition(names: KindNames) -> dict[str, Any]:
     """Return one kind's CustomResourceDefinition."""
-    longest = _NAMES[names.kind]
+    longest, is_site = _NAMES[names.kind], names.kind == "NanoGrid"
     schema = {
         "type": "object",
         "description": _TEXTS[names.kind],
@@ -41,10 +43,13 @@ def definition(names: KindNames) -> dict[str, Any]:
         },
         "x-kubernetes-validations": [
             {
-                "rule": (f"self.metadata.name.matches('{DNS_LABEL}') && size(self.metadata.name) <= {longest}"),
+                "rule": (
+                    f"self.metadata.name.matches('{DNS_LABEL if is_site else SERVICE_NAME}')"
+                    f" && size(self.metadata.name) <= {longest}"
+                ),
                 "message": (
                     f"the name of a {names.kind} must have at most {longest} lower-case letters, digits and dashes, "
-                    "and no dot; it becomes part of other names"
+                    f"{'' if is_site else 'begin with a letter '}and have no dot; it becomes part of other names"
                 ),
             }
         ],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from vpp_operator.api.schema import QUANTITY, Rule, described, parse
+from vpp_operator.api.schema import BYTES, CPU, Rule, described, parse
 from vpp_operator.api.shared import DELETION_POLICIES, Exposure, VppReference, mode_field
 
 
@@ -14,12 +14,12 @@ from vpp_operator.api.shared import DELETION_POLICIES, Exposure, VppReference, m
 class Channel:
     """Resources of each channel, a RabbitMQ broker of its own."""
 
-    cpu: str = described("CPU limit of a channel.", default="1", pattern=QUANTITY, longest=20)
-    memory: str = described("Memory limit of a channel.", default="512Mi", pattern=QUANTITY, longest=20)
+    cpu: str = described("CPU limit of a channel.", default="1", pattern=CPU, longest=20)
+    memory: str = described("Memory limit of a channel.", default="512Mi", pattern=BYTES, longest=20)
     storage: str = described(
         "Size of a channel's volume. A full one blocks publishers; gateways then keep readings in their spools.",
         default="2Gi",
-        pattern=QUANTITY,
+        pattern=BYTES,
         longest=20,
     )
     storage_class_name: str = described("Storage class; empty: the cluster's default.", default="")
@@ -59,7 +59,7 @@ class QueueChannelSpec:
         ),
         Rule(
             name="channel-standby",
-            rule="self.standby <= self.max - self.min",
+            rule="self.min > self.max || self.standby <= self.max - self.min",
             message="standby must fit between min and max; lower standby or raise max",
         ),
         Rule(

@@ -19,8 +19,12 @@ from typing import Any
 from vpp_operator.errors import InvalidSpec
 
 T = typing.TypeVar("T")
-QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+CPU = r"^[0-9]+(\.[0-9]+)?m?$"
+BYTES = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+SERVICE_NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"  # a Service's name begins with a letter
+LONGEST_TEXT = 253
+MOST_ITEMS = 64
 NOT_YET = " Not acted on yet; the condition FeaturesPending says so while it is set."
 
 
@@ -150,8 +154,8 @@ def _field_schema(annotation: Any, metadata: dict[str, Any]) -> dict[str, Any]:
     origin = typing.get_origin(annotation)
     if origin is tuple:
         inner = typing.get_args(annotation)[0]
-        item = object_schema(inner) if _is_dataclass(inner) else {**_scalar(inner), "maxLength": 253}
-        made |= {"type": "array", "items": item, "maxItems": metadata.get("longest", 64)}
+        item = object_schema(inner) if _is_dataclass(inner) else {**_scalar(inner), "maxLength": LONGEST_TEXT}
+        made |= {"type": "array", "items": item, "maxItems": metadata.get("longest", MOST_ITEMS)}
         if "fewest" in metadata:
             made["minItems"] = metadata["fewest"]
         if "map_key" in metadata:
@@ -175,7 +179,7 @@ def _field_schema(annotation: Any, metadata: dict[str, Any]) -> dict[str, Any]:
     if "enum" in metadata:
         made["enum"] = list(metadata["enum"])
     elif annotation is str:
-        made["maxLength"] = metadata.get("longest", 253)
+        made["maxLength"] = metadata.get("longest", LONGEST_TEXT)
     return made
 
 
@@ -225,6 +229,8 @@ def _value(annotation: Any, value: Any, metadata: dict[str, Any], path: str) -> 
             raise InvalidSpec(path, f"must be a list, not {_shown(value)}")
         if len(value) < metadata.get("fewest", 0):
             raise InvalidSpec(path, f"must have at least {metadata['fewest']} items, not {len(value)}")
+        if len(value) > metadata.get("longest", MOST_ITEMS):
+            raise InvalidSpec(path, f"must have at most {metadata.get('longest', MOST_ITEMS)} items, not {len(value)}")
         inner = typing.get_args(annotation)[0]
         return tuple(_value(inner, item, {}, f"{path}[{i}]") for i, item in enumerate(value))
     if origin is not None and issubclass(origin, Mapping):
@@ -250,6 +256,10 @@ def _checked(annotation: Any, value: Any, metadata: dict[str, Any], path: str) -
         raise InvalidSpec(path, f"must be one of {', '.join(metadata['enum'])}, not {_shown(value)}")
     if "pattern" in metadata and not re.search(metadata["pattern"], value):
         raise InvalidSpec(path, f"must look like {metadata['pattern']}, not {_shown(value)}")
+    if annotation is str and len(value) > metadata.get("longest", LONGEST_TEXT):
+        raise InvalidSpec(
+            path, f"must have at most {metadata.get('longest', LONGEST_TEXT)} characters, not {len(value)}"
+        )
     bounds: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
         ("minimum", "at least", operator.lt),
         ("above", "more than", operator.le),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from vpp_operator.api.schema import DNS_LABEL, Rule, described
+from vpp_operator.api.schema import DNS_LABEL, SERVICE_NAME, Rule, described
 
 MODES: Final = ("Observe", "Recommend", "Auto")
 DELETION_POLICIES: Final = ("Retain", "Delete")
@@ -31,7 +31,7 @@ class VppReference:
         ),
     )
 
-    name: str = described("Name of the VPPCluster, in the same namespace.", pattern=DNS_LABEL, longest=40)
+    name: str = described("Name of the VPPCluster, in the same namespace.", pattern=SERVICE_NAME, longest=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

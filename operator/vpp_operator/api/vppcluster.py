@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from vpp_operator.api.schema import DNS_LABEL, QUANTITY, Rule, described, parse
+from vpp_operator.api.schema import BYTES, CPU, DNS_LABEL, Rule, described, parse
 from vpp_operator.api.shared import DELETION_POLICIES, Exposure, Reference, mode_field
 
 
@@ -22,14 +22,14 @@ class WorkerPool:
         ),
     )
 
-    name: str = described("Name of the pool; it is part of the workers' names.", pattern=DNS_LABEL, longest=20)
+    name: str = described("Name of the pool; it is part of the workers' names.", pattern=DNS_LABEL, longest=13)
     min: int = described("Workers that always run.", default=1, minimum=0, maximum=1000)
     max: int = described("Workers that may run at most.", default=1, minimum=1, maximum=1000)
     cores: int = described("Tasks one worker runs at once.", default=1, minimum=1, maximum=256)
     memory: str = described(
         "Memory limit of one worker, as a Kubernetes quantity: its JVM, its executors and their Python processes.",
         default="1536Mi",
-        pattern=QUANTITY,
+        pattern=BYTES,
         longest=20,
     )
     max_watts: float = described(
@@ -70,7 +70,7 @@ class Storage:
         default="HDFS",
         enum=("HDFS", "Volume", "External"),
     )
-    size: str = described("Size of each node's volume.", default="4Gi", pattern=QUANTITY, longest=20)
+    size: str = described("Size of each node's volume.", default="4Gi", pattern=BYTES, longest=20)
     data_nodes: int = described("HDFS data nodes.", default=1, minimum=1, maximum=100)
     replication: int = described("Copies of each HDFS block.", default=1, minimum=1, maximum=10)
     storage_class_name: str = described("Storage class of the volumes; empty: the cluster's default.", default="")
@@ -102,9 +102,9 @@ class Broker:
     replicas: int = described(
         "Nodes of the control broker: 1 or 3. Three are not made yet.", default=1, minimum=1, maximum=3, pending=True
     )
-    cpu: str = described("CPU limit of a node.", default="1", pattern=QUANTITY, longest=20)
-    memory: str = described("Memory limit of a node.", default="512Mi", pattern=QUANTITY, longest=20)
-    storage: str = described("Size of a node's volume.", default="1Gi", pattern=QUANTITY, longest=20)
+    cpu: str = described("CPU limit of a node.", default="1", pattern=CPU, longest=20)
+    memory: str = described("Memory limit of a node.", default="512Mi", pattern=BYTES, longest=20)
+    storage: str = described("Size of a node's volume.", default="1Gi", pattern=BYTES, longest=20)
     storage_class_name: str = described("Storage class; empty: the cluster's default.", default="")
     service: Exposure = described("How the control broker is reached.", default=Exposure())
     external: ExternalBroker | None = described("Use a broker that you run instead.", default=None)
@@ -138,8 +138,8 @@ class InfluxDB:
     type: str = described(
         "Managed: the operator runs it. External: you run it.", default="Managed", enum=("Managed", "External")
     )
-    size: str = described("Size of the managed server's volume.", default="4Gi", pattern=QUANTITY, longest=20)
-    memory: str = described("Memory limit of the managed server.", default="512Mi", pattern=QUANTITY, longest=20)
+    size: str = described("Size of the managed server's volume.", default="4Gi", pattern=BYTES, longest=20)
+    memory: str = described("Memory limit of the managed server.", default="512Mi", pattern=BYTES, longest=20)
     storage_class_name: str = described("Storage class; empty: the cluster's default.", default="")
     url: str = described("Address of an external InfluxDB 2.", default="", pattern=r"^(https?://.+)?$", longest=1024)
     org: str = described("Organisation in InfluxDB.", default="vpp", longest=64)
@@ -260,8 +260,8 @@ class Quota:
 class Driver:
     """Resources of the streaming driver."""
 
-    cpu: str = described("CPU limit.", default="2", pattern=QUANTITY, longest=20)
-    memory: str = described("Memory limit.", default="2Gi", pattern=QUANTITY, longest=20)
+    cpu: str = described("CPU limit.", default="2", pattern=CPU, longest=20)
+    memory: str = described("Memory limit.", default="2Gi", pattern=BYTES, longest=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
