@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from vpp_workloads.streaming.dedupe import NO_INTERVALS, Intervals, accept, forget_oldest, owners
 
 Identity = tuple[int, int]
-_SEQ = st.integers(0, 30) | st.integers(2**63 - 4, 2**63 - 1) | st.integers(1_655_769_600_000_000, 1_655_769_600_000_050)
+_SEQ = (
+    st.integers(0, 30) | st.integers(2**63 - 4, 2**63 - 1) | st.integers(1_655_769_600_000_000, 1_655_769_600_000_050)
+)
 BATCHES = st.lists(st.lists(st.tuples(st.integers(0, 2**33), _SEQ) | st.tuples(st.integers(0, 2), _SEQ), max_size=40))
 
 
@@ -43,7 +47,7 @@ def test_intervals_stay_sorted_apart_and_as_few_as_possible(batches: list[list[I
     rows = intervals.tolist()
     assert rows == sorted(rows)
     assert all(start < end for _, start, end in rows)
-    for (owner, _, end), (next_owner, start, _) in zip(rows, rows[1:], strict=False):
+    for (owner, _, end), (next_owner, start, _) in pairwise(rows):
         assert owner < next_owner or end < start
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vpp_contract.topology import Topology, decode_topology
 from vpp_workloads.streaming.amqp import Broker
@@ -15,7 +15,7 @@ class Options:
     """What a reader needs to know. `topology` is fixed, or `control` is the broker to hear it from."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
     topology: Topology | None
     control: Broker | None
     max_offsets_per_trigger: int
