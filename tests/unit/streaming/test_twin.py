@@ -90,7 +90,8 @@ def test_readings_energies_and_current_values_equal_a_plain_model(batches: list[
         sums[reading.der, hour_start_us(reading.event_time_us)].append(reading.energy_kwh)
     assert shown.keys() == sums.keys()
     for key, kwh in sums.items():
-        assert shown[key] == (pytest.approx(math.fsum(kwh), abs=1e-12), len(kwh))
+        assert shown[key][0] == pytest.approx(math.fsum(kwh), abs=1e-12)
+        assert shown[key][1] == len(kwh)
     assert current == {der: max(key[1:] for key in known if key[0] == der) for der in {key[0] for key in known}}
 
 
