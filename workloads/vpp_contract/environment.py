@@ -73,6 +73,6 @@ def integer(environ: Mapping[str, str], name: str, default: int | None = None, *
         SettingError: missing without default, no whole number, or too small.
     """
     value = number(environ, name, default, minimum=minimum)
-    if value != int(value):
+    if not value.is_integer():
         raise SettingError(f"{name} is {value:g}, which is no whole number")
     return int(value)

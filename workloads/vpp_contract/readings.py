@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -48,6 +49,7 @@ _MAGIC: Final = b"VPPR"
 _VERSION: Final = 1
 _HEADER: Final = struct.Struct("<4sHHI4x")
 HEADER_BYTES: Final = _HEADER.size
+_LARGEST: Final = sys.float_info.max
 _RECORD: Final = struct.Struct(f"<{DER_BYTES}sBBHIQqq{len(QUANTITIES)}d")
 RECORD_BYTES: Final = _RECORD.size
 
@@ -104,6 +106,14 @@ def site_of(der: str) -> str:
     return der.partition("/")[0]
 
 
+def _fits(der: str) -> bool:
+    """Whether the binary record can carry the name and give it back."""
+    try:
+        return 0 < len(der.encode()) <= DER_BYTES and "\0" not in der
+    except UnicodeEncodeError:
+        return False
+
+
 def hour_start_us(event_time_us: int) -> int:
     """Return the start (µs since the epoch) of the hour that a period-ending stamp belongs to."""
     hour_us = 3_600_000_000
@@ -118,15 +128,14 @@ def encode_batch(readings: Sequence[Reading]) -> bytes:
     """
     parts = [_HEADER.pack(_MAGIC, _VERSION, RECORD_BYTES, len(readings))]
     for reading in readings:
-        der = reading.der.encode()
-        if not 0 < len(der) <= DER_BYTES:
-            raise ReadingError(f"der {reading.der!r} takes {len(der)} bytes; shorten it to 1 to {DER_BYTES}")
+        if not _fits(reading.der):
+            raise ReadingError(f"der {reading.der!r} must be a text of 1 to {DER_BYTES} bytes; rename it")
         if reading.kind not in KINDS:
             raise ReadingError(f"kind {reading.kind!r} of {reading.der} is unknown; use one of {', '.join(KINDS)}")
         quantities = (getattr(reading, name) for name in QUANTITIES)
         parts.append(
             _RECORD.pack(
-                der,
+                reading.der.encode(),
                 KINDS.index(reading.kind),
                 0,
                 0,
@@ -184,11 +193,15 @@ def decode_batch(message: bytes) -> Iterator[Reading]:
         der, kind, _flags, _reserved, boot, seq, event_time_us, created_us, *values = row
         if kind >= len(KINDS):
             raise ReadingError(f"kind code {kind} is unknown; codes go from 0 to {len(KINDS) - 1}")
+        try:
+            name = der.rstrip(b"\0").decode()
+        except UnicodeDecodeError:
+            raise ReadingError(f"der {der!r} is no UTF-8") from None
         quantities: dict[str, Any] = {
-            name: None if math.isnan(value) else value for name, value in zip(QUANTITIES, values, strict=True)
+            quantity: None if math.isnan(value) else value for quantity, value in zip(QUANTITIES, values, strict=True)
         }
         yield Reading(
-            der=der.rstrip(b"\0").decode(),
+            der=name,
             kind=KINDS[kind],
             boot=boot,
             seq=seq,
@@ -214,6 +227,8 @@ def decode_json(message: bytes) -> Reading:
         values = json.loads(message)
     except ValueError as error:
         raise ReadingError(f"the message is no JSON: {error}") from None
+    except RecursionError:
+        raise ReadingError("the message is nested too deeply; send one flat JSON object") from None
     if not isinstance(values, dict):
         raise ReadingError(f"the message is a JSON {type(values).__name__}; send one object")
     return _from_mapping(values)
@@ -228,13 +243,14 @@ def _from_mapping(values: Mapping[str, Any]) -> Reading:
         if name not in values:
             raise ReadingError(f"field {name!r} is missing")
     der, kind = values["der"], values["kind"]
-    if not isinstance(der, str) or not 0 < len(der.encode()) <= DER_BYTES:
+    if not isinstance(der, str) or not _fits(der):
         raise ReadingError(f"der must be a text of 1 to {DER_BYTES} bytes, not {der!r}")
     if kind not in KINDS:
         raise ReadingError(f"kind {kind!r} of {der} is unknown; use one of {', '.join(KINDS)}")
+    # The event time comes first: the others may take its value, and its mistakes are its own.
     defaults = {"boot": 0, "seq": values["event_time_us"], "created_us": values["event_time_us"]}
     numbers: dict[str, Any] = {}
-    for name, largest in (("boot", 2**32), ("seq", 2**63), ("event_time_us", 2**63), ("created_us", 2**63)):
+    for name, largest in (("event_time_us", 2**63), ("boot", 2**32), ("seq", 2**63), ("created_us", 2**63)):
         value = values.get(name, defaults.get(name))
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < largest:
             raise ReadingError(f"{name} of {der} must be a whole number from 0 to {largest - 1}, not {value!r}")
@@ -243,7 +259,7 @@ def _from_mapping(values: Mapping[str, Any]) -> Reading:
         value = values.get(name)
         if value is None and name not in REQUIRED_QUANTITIES:
             continue
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _LARGEST:
             raise ReadingError(f"{name} of {der} must be a finite number, not {value!r}")
         numbers[name] = float(value)
     return Reading(der=der, kind=kind, **numbers)
