@@ -70,15 +70,15 @@ def unready_sets(picture: Picture, wanted: Sequence[Manifest]) -> list[str]:
 def cluster_ready(
     *, unready: Sequence[str], faults: Sequence[Condition], progress: DriverProgress | None, has_channels: bool
 ) -> Condition:
-    """Return a VPPCluster's Ready condition; the first thing that keeps it from being ready is its reason."""
+    """Return a VPPCluster's Ready condition; a fault comes before what merely takes its time."""
 
     def not_ready(reason: str, message: str) -> Condition:
         return Condition(type="Ready", status=False, reason=reason, message=message)
 
-    if unready:
-        return not_ready("PodsStarting", f"Waiting for {', '.join(unready)}.")
     if faults:
         return not_ready(faults[0].reason, faults[0].message)
+    if unready:
+        return not_ready("PodsStarting", f"Waiting for {', '.join(unready)}.")
     if not has_channels:
         return not_ready(
             "NoQueueChannel", "No QueueChannel names this VPPCluster; make one, so that readings can arrive."

@@ -1,0 +1,258 @@
+"""What goes wrong with a plant's servers becomes a sentence in a condition, and heals by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable
+
+import pytest
+
+from tests.fakes import running
+from tests.plants import CLUSTER, Plant, resource
+from vpp_operator.reconcile import retention
+
+EXTERNAL_INFLUX = {
+    **CLUSTER,
+    "monitoring": {
+        "influxdb": {
+            "type": "External",
+            "url": "http://influx.example.org:8086",
+            "org": "energy",
+            "bucket": "region",
+            "secretRef": {"name": "influx-token"},
+        }
+    },
+}
+EXTERNAL_BROKER = {
+    **CLUSTER,
+    "broker": {
+        "external": {
+            "host": "rabbit.example.org",
+            "managementUrl": "http://rabbit.example.org:15672",
+            "secretRef": {"name": "rabbit-admin"},
+        }
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "_STANDING_SECONDS", 0.0)
+
+
+def user_secret(plant: Plant, name: str, **values: str) -> None:
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    plant.world.kubernetes.add(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "plants"}, "data": data}
+    )
+
+
+def own_influx(plant: Plant) -> None:
+    url = EXTERNAL_INFLUX["monitoring"]["influxdb"]["url"]  # type: ignore[index] # a plain test value
+    plant.world.influx.tokens[url], plant.world.influx.buckets[url] = "right", "region"
+
+
+def unreachable(plant: Plant) -> None:
+    own_influx(plant)
+    plant.world.influx.down = True
+    user_secret(plant, "influx-token", token="right")
+
+
+def reachable(plant: Plant) -> None:
+    plant.world.influx.down = False
+
+
+def wrong_token(plant: Plant) -> None:
+    own_influx(plant)
+    user_secret(plant, "influx-token", token="wrong")
+
+
+def right_token(plant: Plant) -> None:
+    user_secret(plant, "influx-token", token="right")
+
+
+def no_bucket(plant: Plant) -> None:
+    own_influx(plant)
+    plant.world.influx.buckets["http://influx.example.org:8086"] = "other"
+    user_secret(plant, "influx-token", token="right")
+
+
+def no_secret(plant: Plant) -> None:
+    own_influx(plant)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "words", "cure"),
+    [
+        (no_secret, "SecretMissing", "Secret influx-token with the key token is missing", right_token),
+        (wrong_token, "InfluxUnauthorized", "refuses the token", right_token),
+        (no_bucket, "InfluxBucketMissing", "no bucket region", own_influx),
+        (unreachable, "InfluxDBUnavailable", "does not answer", reachable),
+    ],
+)
+async def test_an_external_influxdb_that_cannot_be_used_is_said_and_heals(
+    fault: Callable[[Plant], None], reason: str, words: str, cure: Callable[[Plant], None]
+) -> None:
+    plant = Plant(cluster=EXTERNAL_INFLUX)
+    fault(plant)
+    await plant.settle()
+    ready = plant.condition("VPPCluster", "demo")
+    assert (ready["status"], ready["reason"]) == ("False", reason)
+    assert words in ready["message"]
+    assert plant.condition("VPPCluster", "demo", "Degraded")["status"] == "True"
+    assert plant.condition("VPPCluster", "demo", "MetricsAvailable")["status"] == "False"
+    cure(plant)
+    await plant.settle()
+    assert plant.condition("VPPCluster", "demo")["status"] == "True"
+    assert plant.condition("VPPCluster", "demo", "MetricsAvailable")["status"] == "True"
+    assert "demo-influxdb" not in plant.world.kubernetes.names("StatefulSet")
+
+
+async def test_an_external_broker_gets_its_exchanges_and_loses_them_with_the_plant() -> None:
+    plant = Plant(cluster=EXTERNAL_BROKER)
+    await plant.settle(3)
+    assert "rabbit-admin" in plant.condition("VPPCluster", "demo")["message"]
+    user_secret(plant, "rabbit-admin", username="boss", password="secret")
+    await plant.settle()
+    assert plant.condition("VPPCluster", "demo")["status"] == "True"
+    broker = plant.world.brokers.at("rabbit.example.org")
+    assert broker.topologies
+    assert "topology" in broker.names("queues")
+    for kind in ("NanoGrid", "QueueChannel", "VPPCluster"):
+        for name in plant.world.kubernetes.names(kind):
+            plant.world.kubernetes.remove(kind, name)
+    await plant.settle(2)
+    assert broker.names("queues") == []
+    assert broker.names("users") == []
+
+
+async def test_a_managed_influxdb_whose_token_is_lost_gets_a_new_one() -> None:
+    plant = Plant()
+    await plant.settle()
+    influx = plant.world.influx
+    (url,) = influx.tokens
+    influx.tokens[url] = "somebody changed it"
+    await plant.settle()
+    assert influx.recovered == 1
+    data = plant.world.kubernetes.there("Secret", "demo-influxdb")["data"]
+    assert base64.b64decode(data["token"]).decode() == influx.tokens[url] == "recovered-1"
+    assert plant.condition("VPPCluster", "demo")["status"] == "True"
+
+
+async def test_a_lost_volume_is_a_lost_stream_with_a_new_name_and_a_report() -> None:
+    plant = Plant()
+    await plant.settle()
+    stream = plant.stream()
+    plant.world.spark.driver = running(committed={f"ingest-0/{stream}": 41})
+    await plant.settle(2)
+    plant.world.lose_volume("ingest-0")
+    await plant.settle()
+    assert plant.stream() != stream
+    degraded = plant.condition("QueueChannel", "ingest", "Degraded")
+    assert (degraded["status"], degraded["reason"]) == ("True", "DataLoss")
+    assert f"ingest-0/{stream} from offset 41" in degraded["message"]
+    topology = plant.world.broker("demo-control-0").topologies[-1]
+    assert topology.channels[0].stream == plant.stream()
+    assert plant.condition("QueueChannel", "ingest")["status"] == "True"
+
+
+async def test_channels_made_anew_on_kept_volumes_go_on_with_their_streams() -> None:
+    plant = Plant()
+    await plant.settle()
+    stream = plant.stream()
+    kubernetes = plant.world.kubernetes
+    spec = kubernetes.there("QueueChannel", "ingest")["spec"]
+    kubernetes.remove("QueueChannel", "ingest")
+    await plant.settle(2)
+    assert kubernetes.names("QueueChannel") == []
+    kubernetes.add(resource("QueueChannel", "ingest", spec))
+    await plant.settle()
+    assert plant.stream() == stream
+    assert plant.world.broker("ingest-0").names("queues") == [stream]
+
+
+async def test_a_head_beyond_the_committed_offset_is_data_loss() -> None:
+    plant = Plant()
+    await plant.settle()
+    broker, stream = plant.world.broker("ingest-0"), plant.stream()
+    broker.messages[stream], broker.first[stream] = 500, 100
+    committed = {f"ingest-0/{stream}": 60}
+    plant.world.spark.driver = running(committed=committed, planned_us={f"ingest-0/{stream}": 1})
+    plant.world.clock.now += 60
+    await plant.settle(2)
+    degraded = plant.condition("QueueChannel", "ingest", "Degraded")
+    assert degraded["reason"] == "DataLoss"
+    assert "from offset 60 to 100" in degraded["message"]
+
+
+async def test_retention_lets_go_only_what_is_older_than_the_committed_plan_and_is_lifted() -> None:
+    plant = Plant()
+    await plant.settle()
+    broker, stream = plant.world.broker("ingest-0"), plant.stream()
+    broker.messages[stream] = 10_000
+    planned = plant.world.clock.now - 100
+    key = f"ingest-0/{stream}"
+    plant.world.spark.driver = running(committed={key: 9_000}, planned_us={key: int(planned * 1e6)})
+    plant.world.clock.now += 60
+    looked_at = plant.world.clock.now
+    await plant.settle(2)
+    (policy,) = broker.policies_set
+    age = int(str(policy["definition"]["max-age"]).removesuffix("s"))
+    assert looked_at - age <= planned - 300, "margin and more"
+    assert policy["pattern"] == f"^{stream}$"
+    assert broker.definitions["policies"] == [], "lifted"
+
+
+@pytest.mark.parametrize("messages", [10_000, 100])
+async def test_without_the_drivers_word_nothing_is_let_go(messages: int) -> None:
+    plant = Plant()
+    await plant.settle()
+    broker = plant.world.broker("ingest-0")
+    broker.messages[plant.stream()] = messages
+    plant.world.spark.driver = None
+    await plant.settle(5, driver=False)
+    assert broker.policies_set == []
+
+
+async def test_a_policy_that_a_dead_operator_left_behind_is_lifted() -> None:
+    plant = Plant()
+    await plant.settle()
+    broker = plant.world.broker("ingest-0")
+    broker.definitions["policies"].append({"name": "vpp-retention-readings-1", "vhost": "/"})
+    broker.definitions["policies"].append({"name": "a-users-own", "vhost": "/"})
+    plant.restart_operator()
+    await plant.look()
+    assert broker.names("policies") == ["a-users-own"]
+
+
+async def test_a_channel_that_is_down_is_said_and_stays_in_the_topology() -> None:
+    plant = Plant()
+    await plant.settle()
+    plant.world.broker("ingest-0").down = True
+    await plant.settle(2)
+    ready = plant.condition("QueueChannel", "ingest")
+    assert (ready["status"], ready["reason"]) == ("False", "ChannelsDown")
+    assert len(plant.world.broker("demo-control-0").topologies[-1].channels) == 1
+    plant.world.broker("ingest-0").down = False
+    await plant.settle(2)
+    assert plant.condition("QueueChannel", "ingest")["status"] == "True"
+
+
+async def test_a_driver_that_fails_is_the_plants_reason() -> None:
+    plant = Plant()
+    await plant.settle()
+    plant.world.spark.driver = running(state="Failed", reason="waiting for HDFS: demo-hdfs-namenode:8020 is away")
+    await plant.look()
+    ready = plant.condition("VPPCluster", "demo")
+    assert (ready["reason"], ready["message"]) == (
+        "DriverFailed",
+        "waiting for HDFS: demo-hdfs-namenode:8020 is away",
+    )
+
+
+async def test_two_looks_at_once_of_different_plants_do_not_mix() -> None:
+    one, other = Plant(houses=1), Plant(houses=3)
+    await asyncio.gather(one.settle(), other.settle())
+    assert len(one.world.broker("ingest-0").names("users")) == 2
+    assert len(other.world.broker("ingest-0").names("users")) == 4
