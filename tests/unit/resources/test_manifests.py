@@ -1,0 +1,144 @@
+"""What all manifests have in common, and the few things that differ and matter."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.plants import CLUSTER, Plant
+from vpp_operator.resources.quantities import amount, canonical, mebibytes
+
+
+async def manifests(cluster: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    plant = Plant(cluster=cluster or CLUSTER)
+    await plant.settle()
+    return list(plant.world.kubernetes.objects.values())
+
+
+def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [document for document in objects if document["kind"] == kind]
+
+
+def containers(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    for document in of_kind(objects, "StatefulSet"):
+        pod = document["spec"]["template"]["spec"]
+        for container in [*pod["containers"], *pod.get("initContainers", ())]:
+            yield document["metadata"]["name"], pod, container
+
+
+async def test_every_container_runs_without_rights() -> None:
+    for name, pod, container in containers(await manifests()):
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["runAsUser"] == 10001, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["automountServiceAccountToken"] is False, name
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"] is True, name
+        assert security["allowPrivilegeEscalation"] is False, name
+        assert security["capabilities"] == {"drop": ["ALL"]}, name
+
+
+async def test_every_container_has_probes_requests_and_a_memory_limit() -> None:
+    for name, _, container in containers(await manifests()):
+        assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container), name
+        assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
+        assert amount(container["resources"]["limits"]["memory"]) >= amount(
+            container["resources"]["requests"]["memory"]
+        ), name
+
+
+async def test_the_sample_plant_asks_for_well_under_two_cores() -> None:
+    requests = [amount(container["resources"]["requests"]["cpu"]) for _, _, container in containers(await manifests())]
+    assert sum(requests) <= 0.6
+
+
+async def test_every_stateful_set_is_parallel_on_delete_and_keeps_its_volumes() -> None:
+    for document in of_kind(await manifests(), "StatefulSet"):
+        spec = document["spec"]
+        assert spec["podManagementPolicy"] == "Parallel"
+        assert spec["updateStrategy"] == {"type": "OnDelete"}
+        assert set(spec["persistentVolumeClaimRetentionPolicy"].values()) == {"Retain"}
+
+
+async def test_every_object_belongs_to_somebody_and_carries_the_labels() -> None:
+    for document in await manifests():
+        if document["kind"] in ("VPPCluster", "QueueChannel", "NanoGrid", "Event", "Pod", "PersistentVolumeClaim"):
+            continue
+        metadata = document["metadata"]
+        assert metadata["labels"]["app.kubernetes.io/managed-by"] == "vpp-operator"
+        assert metadata["labels"]["vpp.energy/vpp"] == "demo"
+        (owner,) = metadata["ownerReferences"]
+        assert owner["controller"] is True
+
+
+async def test_secrets_are_nowhere_but_in_secrets() -> None:
+    objects = await manifests()
+    passwords = {
+        value
+        for document in of_kind(objects, "Secret")
+        for key, value in document["data"].items()
+        if key in ("password", "token", "cookie")
+    }
+    plain = {base64.b64decode(value).decode() for value in passwords}
+    assert len(plain) > 5
+    for document in objects:
+        if document["kind"] != "Secret":
+            assert not [value for value in plain if value in repr(document)], document["metadata"]["name"]
+
+
+async def test_the_channels_service_holds_active_channels_only() -> None:
+    service = next(item for item in of_kind(await manifests(), "Service") if item["metadata"]["name"] == "ingest")
+    assert service["spec"]["selector"] == {"vpp.energy/channels": "ingest", "vpp.energy/traffic": "active"}
+
+
+async def test_several_data_nodes_get_a_disruption_budget() -> None:
+    storage = {"type": "HDFS", "dataNodes": 2, "replication": 2}
+    budgets = of_kind(await manifests({**CLUSTER, "storage": storage}), "PodDisruptionBudget")
+    assert "demo-hdfs-datanode" in {item["metadata"]["name"] for item in budgets}
+
+
+async def test_volume_storage_is_shared_by_driver_and_workers_on_one_node() -> None:
+    objects = await manifests({**CLUSTER, "storage": {"type": "Volume", "size": "2Gi"}})
+    pods = {item["metadata"]["name"]: item["spec"]["template"]["spec"] for item in of_kind(objects, "StatefulSet")}
+    assert "demo-hdfs-namenode" not in pods
+    worker = pods["demo-workers-small"]
+    claims = [volume.get("persistentVolumeClaim", {}).get("claimName") for volume in worker["volumes"]]
+    assert "data-demo-driver-0" in claims
+    assert "podAffinity" in worker["affinity"]
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("0.5", "500m"),
+        ("500m", "500m"),
+        ("1000m", "1"),
+        ("1", "1"),
+        ("1024Mi", "1Gi"),
+        ("1.5Gi", "1536Mi"),
+        ("1536Mi", "1536Mi"),
+        ("3G", "3G"),
+        ("1000M", "1G"),
+        ("0", "0"),
+        ("100", "100"),
+        ("2000", "2k"),
+        ("0.5Ki", "512"),
+    ],
+)
+def test_quantities_are_written_as_the_api_server_stores_them(written: str, stored: str) -> None:
+    assert canonical(written) == stored
+    assert amount(canonical(written)) == amount(written)
+
+
+@pytest.mark.parametrize("text", ["", "Mi", "1.5.2", "1gi", "-", "one"])
+def test_what_is_no_quantity_is_refused_in_a_sentence(text: str) -> None:
+    with pytest.raises(ValueError, match="write for example 512Mi"):
+        amount(text)
+
+
+def test_mebibytes_round_down() -> None:
+    assert mebibytes("1.5Gi") == 1536
+    assert mebibytes("1M") == 0
