@@ -25,9 +25,11 @@ def write_credentials(instance: Instance) -> None:
     folder = instance.state / "lib" / "node"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _openssl(folder, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "ca.key")
+    # Python 3.13 checks certificates strictly: an authority must say what its key is for.
     _openssl(
-        folder, "req", "-x509", "-new", "-key", "ca.key", "-out", "ca.crt", "-days", "3650", "-subj", "/CN=vpp-local"
-    )
+        folder, "req", "-x509", "-new", "-key", "ca.key", "-out", "ca.crt", "-days", "3650", "-subj", "/CN=vpp-local",
+        "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+    )  # fmt: skip
     names = "kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"
     addresses = "127.0.0.1", instance.node_address, instance.kubernetes_service
     alternatives = ",".join((*(f"DNS:{name}" for name in names), *(f"IP:{address}" for address in addresses)))
@@ -42,7 +44,15 @@ def write_credentials(instance: Instance) -> None:
 def _certificate(folder: Path, name: str, subject: str, alternatives: str) -> None:
     _openssl(folder, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{name}.key")
     _openssl(folder, "req", "-new", "-key", f"{name}.key", "-out", f"{name}.csr", "-subj", subject)
-    (folder / f"{name}.ext").write_text(f"subjectAltName={alternatives}\n")
+    extensions = (
+        f"subjectAltName={alternatives}",
+        "basicConstraints=critical,CA:FALSE",
+        "keyUsage=critical,digitalSignature",
+        "extendedKeyUsage=serverAuth,clientAuth",
+        "subjectKeyIdentifier=hash",
+        "authorityKeyIdentifier=keyid",
+    )
+    (folder / f"{name}.ext").write_text("\n".join(extensions) + "\n")
     _openssl(
         folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
         "-out", f"{name}.crt", "-days", "3650", "-extfile", f"{name}.ext",
