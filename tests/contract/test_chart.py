@@ -296,6 +296,13 @@ def test_a_monitor_selects_the_service_or_pods_by_labels_they_carry() -> None:
     assert wanted <= only("Deployment", *ALL_OPTIONS)["spec"]["template"]["metadata"]["labels"].items()
 
 
+def test_prometheus_finds_the_operator_by_annotations_unless_told_not_to() -> None:
+    annotations = only("Deployment", "metrics.port=9000")["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == "9000"
+    without = only("Deployment", "metrics.scrapeAnnotations=false")["spec"]["template"]["metadata"]["annotations"]
+    assert not any(name.startswith("prometheus.io/") for name in without)
+
+
 def test_the_test_pod_gets_no_traffic_of_the_service() -> None:
     selector = only("Service")["spec"]["selector"].items()
     assert not selector <= only("Pod")["metadata"]["labels"].items()
