@@ -40,9 +40,9 @@ def holder(kubernetes: FakeKubernetes) -> str:
 
 async def test_the_first_one_leads(kubernetes: FakeKubernetes, clock: FakeClock) -> None:
     first = operator("one", kubernetes, clock)
-    assert not first.leads
+    before = first.leads
     await first.acquire()
-    assert first.leads
+    assert (before, first.leads) == (False, True)
     assert holder(kubernetes) == "one"
 
 
