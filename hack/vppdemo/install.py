@@ -45,7 +45,6 @@ def images() -> Mapping[str, str]:
     Raises:
         DemoError: a build failed; what failed has been printed.
     """
-    _script("images.py", "build")
     _script("images.py", "load")
     references: Mapping[str, str] = json.loads(_script("images.py", "list", "--json", capture=True))
     return references
@@ -79,8 +78,7 @@ def plant(kube: Kube, namespace: str, data_folder: Path | None) -> None:
     """
     remove(kube, namespace)
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    documents = _documents(kube, data_folder)
-    kube.run("apply", "--server-side", "-n", namespace, "-f", "-", stdin=_as_list(documents), timeout_seconds=120)
+    kube.apply(*(_in(namespace, document) for document in _documents(kube, data_folder)))
     line = LiveLine()
 
     def ready() -> bool:
@@ -97,8 +95,8 @@ def plant(kube: Kube, namespace: str, data_folder: Path | None) -> None:
     line.end()
 
 
-def _as_list(documents: list[Mapping[str, Any]]) -> str:
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+def _in(namespace: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**document, "metadata": {**document["metadata"], "namespace": namespace}}
 
 
 def _documents(kube: Kube, data_folder: Path | None) -> list[Mapping[str, Any]]:
