@@ -1,0 +1,128 @@
+"""Real servers for integration tests: pods on the test cluster, from the operator's own manifest builders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vpp_operator.api.vppcluster import VPPClusterSpec, parse_vppcluster_spec
+from vpp_operator.ports import BrokerAddress, InfluxAddress
+from vpp_operator.resources import broker, hdfs, influxdb, names, spark
+from vpp_operator.resources.images import Images
+from vpp_operator.resources.metadata import Owner
+from vpp_operator.resources.secret_values import secret
+from vppdemo.kube import DemoError, Kube, wait_until
+
+VPP = "it"
+ADMIN = {"username": "vpp-operator", "password": "admins-password", "cookie": "COOKIE"}
+ADMIN["definitions.json"] = broker.admin_definitions(ADMIN["username"], ADMIN["password"])
+INFLUX_SECRET = {"password": "influx-password", "token": "first-token", "org": "vpp", "bucket": "vpp", "url": "-"}
+READY_SECONDS = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """A namespace of servers, each started when it is first asked for."""
+
+    kube: Kube
+    owner: Owner
+    images: Images
+
+    @property
+    def namespace(self) -> str:
+        """The namespace all of them are in."""
+        return self.owner.namespace
+
+    def rabbitmq(self, name: str = "rabbit") -> BrokerAddress:
+        """Start a single broker and return its administrator's access."""
+        shape = broker.BrokerShape(
+            name=name,
+            component="channel",
+            admin_secret=names.admin_secret(name),
+            nodes=1,
+            clustered=False,
+            cpu="1",
+            memory="512Mi",
+            storage="1Gi",
+            labels={"vpp.energy/channels": name},
+        )
+        admin = secret(self.owner, names.admin_secret(name), "channel", ADMIN)
+        self._start([admin, *broker.broker(self.owner, shape, self.images, ADMIN)], f"{name}-0")
+        address = self.address(f"{name}-0")
+        return BrokerAddress(
+            host=address,
+            amqp_port=broker.AMQP_PORT,
+            management_url=f"http://{address}:{broker.MANAGEMENT_PORT}",
+            username=ADMIN["username"],
+            password=ADMIN["password"],
+        )
+
+    def influxdb(self) -> InfluxAddress:
+        """Start an InfluxDB that nobody has set up yet."""
+        name = names.influxdb(VPP)
+        made = secret(self.owner, name, "influxdb", INFLUX_SECRET)
+        self._start([made, *influxdb.influxdb(self.owner, spec(), self.images, INFLUX_SECRET)], f"{name}-0")
+        url = f"http://{self.address(f'{name}-0')}:{influxdb.PORT}"
+        return InfluxAddress(url=url, org="vpp", bucket="vpp", token=INFLUX_SECRET["token"])
+
+    def hdfs(self) -> str:
+        """Start a name node and a data node; return the name node's HTTP address."""
+        self._start(hdfs.hdfs(self.owner, spec(), self.images), f"{VPP}-hdfs-namenode-0", f"{VPP}-hdfs-datanode-0")
+        return f"http://{self.address(f'{VPP}-hdfs-namenode-0')}:{hdfs.WEB_PORT}"
+
+    def spark(self) -> str:
+        """Start a master and a worker; return the master's HTTP address."""
+        master = f"{names.spark_master(VPP)}-0"
+        self._start(spark.spark(self.owner, spec(), self.images, {"small": 1}), master, f"{names.pool(VPP, 'small')}-0")
+        return f"http://{self.address(master)}:{spark.MASTER_PORTS['web']}"
+
+    def address(self, pod: str) -> str:
+        """Return a pod's address, which this machine reaches."""
+        return str(self.kube.get("pod", pod, "-n", self.namespace)["status"]["podIP"])
+
+    def restart(self, pod: str) -> None:
+        """Delete a pod and wait until its successor is ready."""
+        uid = self.kube.get("pod", pod, "-n", self.namespace)["metadata"]["uid"]
+        self.kube.run("delete", "pod", pod, "-n", self.namespace, "--wait=false", "--grace-period=1")
+        self._wait(pod, other_than=uid)
+
+    def _start(self, manifests: Sequence[Mapping[str, Any]], *pods: str) -> None:
+        self.kube.apply(*manifests)
+        for pod in pods:
+            self._wait(pod)
+
+    def _wait(self, pod: str, other_than: str = "") -> None:
+        def ready() -> bool:
+            try:
+                found = self.kube.get("pod", pod, "-n", self.namespace)
+            except DemoError:
+                return False
+            conditions = {item["type"]: item["status"] for item in found["status"].get("conditions", ())}
+            return found["metadata"]["uid"] != other_than and conditions.get("Ready") == "True"
+
+        wait_until(
+            f"the pod {pod}",
+            ready,
+            timeout_seconds=READY_SECONDS,
+            explain=lambda: f"see `kubectl -n {self.namespace} describe pod {pod}`",
+            interval_seconds=0.5,
+        )
+
+
+def spec() -> VPPClusterSpec:
+    """Return the smallest VPPCluster."""
+    return parse_vppcluster_spec({"workerPools": [{"name": "small", "memory": "1536Mi"}]})
+
+
+def start(kube: Kube, namespace: str, references: Mapping[str, str]) -> Servers:
+    """Make the namespace and what owns everything in it."""
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "namespace": namespace}})
+    uid = kube.get("configmap", "owner", "-n", namespace)["metadata"]["uid"]
+    owner = Owner(api_version="v1", kind="ConfigMap", name="owner", namespace=namespace, uid=uid, vpp=VPP)
+    images = Images(**{name.removeprefix("vpp-"): reference for name, reference in references.items() if name in USED})
+    return Servers(kube=kube, owner=owner, images=images)
+
+
+USED = frozenset({"vpp-rabbitmq", "vpp-hdfs", "vpp-influxdb", "vpp-spark", "vpp-edge", "vpp-nanogrid"})
