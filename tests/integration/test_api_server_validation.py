@@ -26,7 +26,7 @@ def kube() -> Iterator[Kube]:
     kube.run("wait", "--for=condition=Established", "--timeout=30s", *(f"crd/{name}.vpp.energy" for name in PLURALS))
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     yield kube
-    kube.run("delete", "namespace", NAMESPACE, "--wait=false")
+    kube.run("delete", "namespace", NAMESPACE, "--timeout=60s", timeout_seconds=90)  # the next run finds none going
 
 
 def dry_run(kube: Kube, document: Mapping[str, Any]) -> dict[str, Any]:
