@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import ssl
 from collections.abc import Mapping
@@ -29,6 +30,11 @@ class Answer:
     def text(self) -> str:
         """Return the body as text, shortened to what fits a message."""
         return self.body[:500].decode(errors="replace").strip()
+
+
+def basic(username: str, password: str) -> str:
+    """Return an Authorization header's value for a name and a password."""
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 async def call(

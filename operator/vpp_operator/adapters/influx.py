@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 from collections.abc import Mapping, Sequence
 
 import aiohttp
 
-from vpp_operator.adapters.http import Answer, call
+from vpp_operator.adapters.http import Answer, basic, call
 from vpp_operator.errors import NotReady, Unavailable
 from vpp_operator.ports import InfluxAddress
 
@@ -53,8 +52,8 @@ class InfluxApi:
             )
 
     async def recover_token(self, at: InfluxAddress, *, username: str, password: str) -> str:
-        basic = base64.b64encode(f"{username}:{password}".encode()).decode()
-        signed_in = await self._call(at, "POST", "/api/v2/signin", headers={"Authorization": f"Basic {basic}"})
+        authorization = {"Authorization": basic(username, password)}
+        signed_in = await self._call(at, "POST", "/api/v2/signin", headers=authorization)
         if signed_in.status >= 300:
             raise NotReady(
                 "InfluxUnauthorized",

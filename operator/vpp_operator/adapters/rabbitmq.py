@@ -19,7 +19,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from vpp_contract.names import TOPOLOGY_STREAM
 from vpp_contract.topology import Topology, encode_topology
-from vpp_operator.adapters.http import Answer, call
+from vpp_operator.adapters.http import Answer, basic, call
 from vpp_operator.errors import Unavailable
 from vpp_operator.ports import BrokerAddress, Manifest, StreamExtent
 
@@ -88,7 +88,7 @@ class RabbitMQ:
             url,
             service="RabbitMQ",
             timeout_seconds=self._timeout_seconds,
-            headers={"Authorization": aiohttp.BasicAuth(at.username, at.password).encode()},
+            headers={"Authorization": basic(at.username, at.password)},
             body=body,
         )
         if answer.status < 300 or (answer.status == 404 and missing_is_fine):
