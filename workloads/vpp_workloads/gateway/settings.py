@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ class Settings:
 
     site: str
     username: str
-    password: str
+    password: str = field(repr=False)
     host: str
     amqp_port: int = 5672
     batch_readings: int = 100
@@ -77,7 +77,7 @@ def parse_settings(values: object, where: str) -> Settings:
         raise SettingsError(f'{where}: "channels" is missing; has the plant a QueueChannel yet?')
     if not isinstance(channels, Mapping):
         raise SettingsError(f'{where}: "channels" must be an object with the broker\'s "host" and "amqp_port"')
-    known = {field.name for field in fields(Settings)}
+    known = {setting.name for setting in fields(Settings)}
     for name in sorted(set(values) - known - _ELSEWHERE):
         _LOG.warning("%s: setting %r is unknown to this version and ignored", where, name)
     site = _text(values, "site", where)
