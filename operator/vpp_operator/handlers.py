@@ -31,23 +31,28 @@ LEASES = ("coordination.k8s.io", "leases")
 def register(registry: kopf.OperatorRegistry, plants: Plants, health: Health, settings: Settings) -> None:
     """Tell kopf what to watch and whom to tell."""
 
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        # Not through the client library: its newer versions keep a pod's token where kopf does not look for it.
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
     @kopf.on.event(GROUP, VERSION, "vppclusters", registry=registry)
-    def vppcluster(event: kopf.RawEvent, namespace: str | None, name: str, uid: str, **_: Any) -> None:
+    async def vppcluster(event: kopf.RawEvent, namespace: str | None, name: str, uid: str, **_: Any) -> None:
         plants.wake_by_change(str(namespace), name, uid, _mark(event))
 
     @kopf.on.event(GROUP, VERSION, "queuechannels", registry=registry)
     @kopf.on.event(GROUP, VERSION, "nanogrids", registry=registry)
-    def member(event: kopf.RawEvent, namespace: str | None, spec: kopf.Spec, uid: str, **_: Any) -> None:
+    async def member(event: kopf.RawEvent, namespace: str | None, spec: kopf.Spec, uid: str, **_: Any) -> None:
         plants.wake_by_change(str(namespace), spec["vppRef"]["name"], uid, _mark(event))
 
     for group_or_version, plural in OWNED_RESOURCES:
 
         @kopf.on.event(group_or_version, plural, labels=OWNED, registry=registry)
-        def owned(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
+        async def owned(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
             plants.wake(str(namespace), labels.get(VPP_LABEL, ""))
 
     @kopf.on.event(*LEASES, registry=registry)
-    def canary(namespace: str | None, name: str, **_: Any) -> None:
+    async def canary(namespace: str | None, name: str, **_: Any) -> None:
         if (namespace, name) == (settings.namespace, settings.lease_name):
             health.heard()
 
