@@ -55,7 +55,7 @@ def _check_steps(months: Sequence[int], hours: Sequence[int], file: str) -> None
         if hours[row] != expected:
             raise DataError(
                 f"{file}, line {line}, column hour: hour {hours[row]} follows hour {hours[row - 1]}, "
-                f"so hour {expected} is missing; rows must follow each other hour by hour"
+                f"where hour {expected} was due; rows must follow each other hour by hour"
             )
         following = months[row - 1] % 12 + 1
         if months[row] != months[row - 1] and not (hours[row] == 1 and months[row] == following):

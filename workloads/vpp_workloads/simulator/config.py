@@ -117,7 +117,9 @@ def parse_config(values: object, where: str) -> Config:
             )
     for site in sites:
         if site.profile is ProfileType.DATA and not data_folder:
-            raise ConfigError(f'{where}: site "{site.site}" follows a building, but "data_folder" is not set')
+            raise ConfigError(
+                f'{where}: site "{site.site}" follows a building, but "data_folder" is not set; name the folder'
+            )
     return Config(
         vpp=top.text("vpp"),
         acceleration=top.number("acceleration", 720.0, minimum=0.001, maximum=1e6),

@@ -75,6 +75,8 @@ def load_building(folder: Path, name: str) -> Building:
     values = {key: _schema_text(schema, key, schema_file, name) for key in ("energy_simulation", "weather", "pricing")}
     file = folder / values["energy_simulation"]
     hours = read_columns(file, _BUILDING)
+    months = [int(month) for month in hours["month"]]
+    calendar = hours_of_rows(months, [int(hour) for hour in hours["hour"]], str(file))
     weather = read_columns(folder / values["weather"], _WEATHER)
     pricing = read_columns(folder / values["pricing"], _PRICING)
     count = len(hours["hour"])
@@ -84,10 +86,9 @@ def load_building(folder: Path, name: str) -> Building:
             raise DataError(
                 f"{folder / other}: has {rows} rows, {file.name} has {count}; they must be about the same hours"
             )
-    months = [int(month) for month in hours["month"]]
     return Building(
         name=name,
-        calendar=hours_of_rows(months, [int(hour) for hour in hours["hour"]], str(file)),
+        calendar=calendar,
         load_kwh=hours["non_shiftable_load"],
         pv_w_per_kw=hours["solar_generation"],
         pv_nominal_kw=_nominal_kw(schema, schema_file, name),
@@ -108,8 +109,8 @@ def _building_schema(file: Path, name: str) -> Mapping[str, Any]:
         raise DataError(f'{file}: "buildings" must be an object with one entry for each building')
     building = buildings.get(name)
     if not isinstance(building, Mapping):
-        known = ", ".join(sorted(buildings)[:4])
-        raise DataError(f"{file}: has no building {name!r}; it names {len(buildings)}: {known}, ...")
+        known = ", ".join(sorted(buildings)[:4]) + (", ..." if len(buildings) > 4 else "")
+        raise DataError(f"{file}: has no building {name!r}; it names {len(buildings)}: {known}")
     return building
 
 
