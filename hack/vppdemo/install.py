@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vpplocal import toolchain_binary
-
 from vppdemo import plant as plants
 from vppdemo.kube import DemoError, Kube, wait_until
 from vppdemo.live import LiveLine, resources_line
+from vpplocal import toolchain_binary
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "charts" / "vpp-operator"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 from vppdemo.kube import DemoError, Kube
 
 
 def running_versions(kube: Kube, namespace: str, vpp: str) -> dict[str, str]:
     """Return the versions of Kubernetes and the servers behind one VPPCluster; "unknown" where one gives no answer."""
-    probes = {
+    probes: dict[str, Callable[[], str]] = {
         "kubernetes": lambda: json.loads(kube.run("version", "-o", "json"))["serverVersion"]["gitVersion"].lstrip("v"),
         "rabbitmq": lambda: _rabbitmq(kube.pod_http(namespace, f"{vpp}-control-0", 15692, "/metrics")),
         "spark": lambda: kube.run(
@@ -32,7 +33,7 @@ def running_versions(kube: Kube, namespace: str, vpp: str) -> dict[str, str]:
     versions = {}
     for name, probe in probes.items():
         try:
-            versions[name] = str(probe())
+            versions[name] = probe()
         except (DemoError, ValueError, KeyError, IndexError):
             versions[name] = "unknown"
     return versions

@@ -72,6 +72,7 @@ PROGRAMS = {
     "influxd": Program(
         module="influxdb",
         package="github.com/influxdata/influxdb/v2/cmd/influxd",
+        ldflags="-s -w -X main.version=v2.7.12",
         usual_seconds=290,
         tags="sqlite_foreign_keys,sqlite_json",
         cgo=True,

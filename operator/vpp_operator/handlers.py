@@ -68,6 +68,7 @@ def operator_settings(settings: Settings) -> kopf.OperatorSettings:
     """Return kopf's settings: no events posted for its log, watches that are renewed when they fall silent."""
     made = kopf.OperatorSettings()
     made.posting.enabled = False
+    made.scanning.disabled = True  # no rights on definitions and namespaces: the kinds are known
     made.persistence.finalizer = f"{GROUP}/kopf"
     made.watching.server_timeout = 240
     made.watching.client_timeout = 300

@@ -69,7 +69,7 @@ class _Look:
 
 
 async def reconcile_plant(ports: Ports, settings: Settings, memory: Memory, namespace: str, name: str) -> bool:
-    """Look once at a VPPCluster with all QueueChannels and NanoGrids that name it; tell whether anything of it is there.
+    """Look once at a VPPCluster with all that names it; tell whether anything of it is there.
 
     Raises:
         VPPError: a server the look cannot do without did not answer; the next look goes on.
@@ -354,7 +354,7 @@ async def _offsets(
 async def _topology(
     look: _Look, control: BrokerAddress | None, reports: Mapping[str, Sequence[ChannelReport]], faults: list[Condition]
 ) -> int:
-    """Publish the topology where it has changed, or where nobody knows whether it was published; return its generation."""
+    """Publish the topology where it has changed or may not have been published; return its generation."""
     before = int(look.document.get("status", {}).get("topologyGeneration") or 0)
     channels = tuple(
         Channel(
