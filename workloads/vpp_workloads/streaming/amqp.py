@@ -133,22 +133,23 @@ class Connections:
         self._purpose = purpose
         self._open: dict[Broker, pika.BlockingConnection] = {}
 
-    def get(self, broker: Broker, *, deadline_seconds: float) -> pika.BlockingConnection:
-        """Return a connection that was alive a moment ago.
+    def subscribe(
+        self, broker: Broker, stream: str, *, offset: int | str, prefetch: int, deadline_seconds: float
+    ) -> Subscription:
+        """Read a stream over the connection kept for its broker, or over a new one if there is none or it has died.
 
         Raises:
-            BrokerUnavailableError: no connection can be made.
+            BrokerUnavailableError, StreamMissingError: as the names say.
         """
-        connection = self._open.pop(broker, None)
-        if connection is not None:
+        kept = self._open.get(broker)
+        if kept is not None:
             try:
-                connection.process_data_events(time_limit=0)
-            except (AMQPError, OSError):
-                connection = None
-        if connection is None or not connection.is_open:
-            connection = connect(broker, purpose=self._purpose, deadline_seconds=deadline_seconds)
+                return Subscription(broker, kept, stream, offset=offset, prefetch=prefetch)
+            except BrokerUnavailableError:
+                self.drop(broker)
+        connection = connect(broker, purpose=self._purpose, deadline_seconds=deadline_seconds)
         self._open[broker] = connection
-        return connection
+        return Subscription(broker, connection, stream, offset=offset, prefetch=prefetch)
 
     def drop(self, broker: Broker) -> None:
         """Close the connection to one broker, if there is one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import tempfile
@@ -14,18 +13,12 @@ from typing import Any, Final
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
-from pyspark.sql.streaming.listener import (
-    QueryIdleEvent,
-    QueryProgressEvent,
-    QueryStartedEvent,
-    QueryTerminatedEvent,
-    StreamingQueryListener,
-)
 from pyspark.sql.streaming.query import StreamingQuery
 
 from vpp_workloads.streaming.checkpoint import Finished, finished
 from vpp_workloads.streaming.errors import StreamingError
 from vpp_workloads.streaming.influx import Influx
+from vpp_workloads.streaming.listener import ProgressListener
 from vpp_workloads.streaming.progress import Progress
 from vpp_workloads.streaming.server import serve
 from vpp_workloads.streaming.session import spark_options, start_session
@@ -40,35 +33,6 @@ _LOG = logging.getLogger(__name__)
 _LONGEST_BACKOFF_SECONDS: Final = 30.0
 _HEALTHY_SECONDS: Final = 60.0
 STATUS_FILE: Final = Path(tempfile.gettempdir()) / "vpp-planner.json"
-
-
-class _Listener(StreamingQueryListener):
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802 - Spark's name
-        """Nothing: the job itself reports the start."""
-
-    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802
-        """Take over a finished batch."""
-        report = event.progress
-        end = report.sources[0].endOffset
-        self._progress.finished(
-            report.batchId,
-            json.loads(end) if end else {},
-            {
-                "input_rows_per_second": report.inputRowsPerSecond or 0.0,
-                "processed_rows_per_second": report.processedRowsPerSecond or 0.0,
-            },
-            dict(report.durationMs),
-        )
-
-    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: N802
-        """A sign of life."""
-        self._progress.idle()
-
-    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
-        """Nothing: the job waits for the end itself."""
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -86,9 +50,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         if wait_for(waited_for, progress.starting, stop):
             progress.starting("starting Spark")
             spark = start_session(spark_options(settings))
-            spark.streams.addListener(_Listener(progress))
             try:
-                _keep_running(spark, settings, influx, progress, stop)
+                keep_running(spark, settings, influx, progress, stop)
             finally:
                 spark.stop()
     finally:
@@ -97,7 +60,24 @@ def run(settings: Settings, stop: threading.Event) -> None:
         server.server_close()
 
 
-def _keep_running(
+def keep_running(
+    spark: SparkSession, settings: Settings, influx: Influx, progress: Progress, stop: threading.Event
+) -> None:
+    """Run the query until told to stop; start it again from its checkpoint, after a pause, whenever it fails.
+
+    Raises:
+        StreamingError: Spark itself has died.
+    """
+    listener = ProgressListener(progress)
+    spark.streams.addListener(listener)
+    try:
+        _restart_until(spark, settings, influx, progress, stop)
+    finally:
+        if not _is_dead(spark):
+            spark.streams.removeListener(listener)
+
+
+def _restart_until(
     spark: SparkSession, settings: Settings, influx: Influx, progress: Progress, stop: threading.Event
 ) -> None:
     failures = 0
@@ -148,7 +128,7 @@ def _start(spark: SparkSession, settings: Settings, influx: Influx, progress: Pr
         controlPassword=settings.control.password,
         username=settings.channel_username,
         password=settings.channel_password,
-        statusFile=str(STATUS_FILE),
+        statusFile=str(progress.status_file),
     )
     results = with_twin(
         reader.load(), partitions=settings.shuffle_partitions, window_hours=settings.energy_window_hours

@@ -25,7 +25,7 @@ class Progress:
 
     def __init__(self, vpp: str, status_file: Path) -> None:
         self._lock = threading.Lock()
-        self._status_file = status_file
+        self.status_file = status_file
         self._written: dict[int, Counts] = {}
         self._alive_at = time.monotonic()
         self._values: dict[str, Any] = {
@@ -126,7 +126,7 @@ class Progress:
 
     def _planner(self) -> dict[str, Any]:
         try:
-            report: dict[str, Any] = json.loads(self._status_file.read_text())
+            report: dict[str, Any] = json.loads(self.status_file.read_text())
         except (OSError, ValueError):
             return {}
         return report

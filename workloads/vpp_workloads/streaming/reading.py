@@ -59,9 +59,13 @@ def _batches(options: Options, work: StreamRange) -> Iterator[list[Message]]:
     broker = options.channel(work.host, work.port)
     connections = _worker_connections()
     try:
-        connection = connections.get(broker, deadline_seconds=options.deadline_seconds)
-        prefetch = min(_PREFETCH, work.end - work.start)
-        subscription = Subscription(broker, connection, work.stream, offset=work.start, prefetch=prefetch)
+        subscription = connections.subscribe(
+            broker,
+            work.stream,
+            offset=work.start,
+            prefetch=min(_PREFETCH, work.end - work.start),
+            deadline_seconds=options.deadline_seconds,
+        )
         try:
             yield from _until(options, work, subscription)
         finally:
@@ -97,8 +101,9 @@ def _until(options: Options, work: StreamRange, subscription: Subscription) -> I
 def _head(options: Options, work: StreamRange) -> int:
     """Return the offset of the oldest message kept: beyond a range's start it means loss, not a gap."""
     broker = options.channel(work.host, work.port)
-    connection = _worker_connections().get(broker, deadline_seconds=options.deadline_seconds)
-    subscription = Subscription(broker, connection, work.stream, offset="first", prefetch=1)
+    subscription = _worker_connections().subscribe(
+        broker, work.stream, offset="first", prefetch=1, deadline_seconds=options.deadline_seconds
+    )
     try:
         messages = subscription.poll(options.deadline_seconds)
         return messages[0].offset if messages else work.start

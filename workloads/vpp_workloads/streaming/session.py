@@ -14,7 +14,7 @@ from vpp_workloads.streaming.source import RabbitMQStreams
 DRIVER_RPC_PORT: Final = 7078
 BLOCK_MANAGER_PORT: Final = 7079
 
-_COMMON: Final = {
+COMMON_OPTIONS: Final = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
     # A micro-batch's fixed cost is latency: nothing below may cost a file, a job or a process that nobody needs.
@@ -59,7 +59,7 @@ _COMMON: Final = {
 def spark_options(settings: Settings) -> dict[str, str]:
     """Return every Spark setting of the job."""
     options = {
-        **_COMMON,
+        **COMMON_OPTIONS,
         "spark.app.name": f"vpp-{settings.vpp}",
         "spark.master": settings.spark_master,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),

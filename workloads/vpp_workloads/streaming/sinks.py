@@ -53,7 +53,6 @@ class BatchSink:
     ) -> None:
         self._vpp, self._storage, self._influx, self._report = vpp, storage, influx, report
         self._totals = totals
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="influx")
 
     def __call__(self, frame: DataFrame, batch_id: int) -> None:
         """Write one batch.
@@ -65,10 +64,9 @@ class BatchSink:
         try:
             results = frame.where(F.col(columns.ROW) != columns.READING_ROW).toArrow()
             counts, newest_us = _counts(results)
-            points = self._threads.submit(self._influx.write, self._lines(results))
-            try:
+            with ThreadPoolExecutor(1, thread_name_prefix="influx") as other:
+                points = other.submit(self._influx.write, self._lines(results))
                 self._write_files(frame, batch_id, counts)
-            finally:
                 points.result()
         finally:
             frame.unpersist()

@@ -39,9 +39,8 @@ class TopologyWatch:
         """Return the newest topology; the last known one while the broker is away, None if there never was one."""
         try:
             if self._subscription is None:
-                connection = self._connections.get(self._control, deadline_seconds=_CONNECT_SECONDS)
-                self._subscription = Subscription(
-                    self._control, connection, TOPOLOGY_STREAM, offset="last", prefetch=100
+                self._subscription = self._connections.subscribe(
+                    self._control, TOPOLOGY_STREAM, offset="last", prefetch=100, deadline_seconds=_CONNECT_SECONDS
                 )
                 messages = self._subscription.poll(1.0)
             else:
@@ -97,9 +96,13 @@ class Tails:
         return ends, idle
 
     def _subscribe(self, channel: Channel) -> Subscription:
-        broker = self._broker_of(channel)
-        connection = self._connections.get(broker, deadline_seconds=_CONNECT_SECONDS)
-        return Subscription(broker, connection, channel.stream, offset="last", prefetch=_PREFETCH)
+        return self._connections.subscribe(
+            self._broker_of(channel),
+            channel.stream,
+            offset="last",
+            prefetch=_PREFETCH,
+            deadline_seconds=_CONNECT_SECONDS,
+        )
 
     def _failed(self, key: str, channel: Channel, error: StreamingError) -> None:
         if isinstance(error, BrokerUnavailableError):
