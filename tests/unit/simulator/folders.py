@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 BUILDING_COLUMNS = (
@@ -22,7 +23,9 @@ def sun(hour: int) -> float:
 
 def write_folder(folder: Path, *, days: int, buildings: int = 2) -> None:
     """Write a folder that begins, like the real ones, with hour 24 of a month's last day (31 July)."""
-    hours = [((23 + i) % 24 + 1, 7 if i == 0 else 8) for i in range(24 * days)]
+    first = datetime(2022, 7, 31, 23, tzinfo=UTC)
+    starts = [first + timedelta(hours=i) for i in range(24 * days)]
+    hours = [(start.hour + 1, start.month) for start in starts]
     schema: dict[str, object] = {}
     for number in range(1, buildings + 1):
         name = f"Building_{number}"

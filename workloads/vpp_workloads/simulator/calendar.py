@@ -11,6 +11,7 @@ HOURS_A_DAY: Final = 24
 _FIRST_LINE: Final = 2
 """Line of the first row, as an editor counts: the header is line 1."""
 _DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_LONGEST: Final = (31, 29, *_DAYS[2:])
 
 Hour = tuple[int, int, int]
 """(month, day, hour of the day 1 to 24): hour 1 is from 00:00 to 01:00, hour 24 from 23:00 to 24:00, local time."""
@@ -36,14 +37,15 @@ def hours_of_rows(months: Sequence[int], hours: Sequence[int], file: str) -> lis
         first_day = 1
     else:
         midnights = sum(hour == 1 for hour in hours[1 : anchor + 1])
-        first_day = _days(months[0]) + 1 - midnights
+        first_day = _DAYS[months[0] - 1] + 1 - midnights
         if first_day < 1:
-            line = line_of(anchor)
-            raise DataError(f"{file}, line {line}, column month: month {months[0]} lasts {midnights} days, too many")
+            raise DataError(_too_long(file, anchor, months[0], midnights))
     dated, day = [], first_day
     for row, (month, hour) in enumerate(zip(months, hours, strict=True)):
         if row and hour == 1:
             day = 1 if month != months[row - 1] else day + 1
+            if day > _LONGEST[month - 1]:
+                raise DataError(_too_long(file, row, month, day))
         dated.append((month, day, hour))
     return dated
 
@@ -65,5 +67,5 @@ def _check_steps(months: Sequence[int], hours: Sequence[int], file: str) -> None
             )
 
 
-def _days(month: int) -> int:
-    return _DAYS[month - 1]
+def _too_long(file: str, row: int, month: int, days: int) -> str:
+    return f"{file}, line {line_of(row)}, column month: month {month} has {days} days, too many; are days doubled?"
