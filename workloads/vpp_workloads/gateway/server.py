@@ -15,6 +15,7 @@ from vpp_workloads.gateway.intake import measurements_from_lines
 _TEXT: Final = "text/plain; charset=utf-8"
 _MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 _REQUEST_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.1
 
 
 def metrics_text(site: str, status: Status) -> str:
@@ -50,7 +51,9 @@ class Server:
 
         self._server = ThreadingHTTPServer(address, Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True
+        )
         self._thread.start()
 
     @property

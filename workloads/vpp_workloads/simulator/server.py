@@ -17,6 +17,7 @@ from vpp_workloads.simulator.simulation import Simulation
 
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _REQUEST_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.1
 _CHUNK_LINES: Final = 2000
 
 
@@ -81,7 +82,9 @@ class Server:
 
         self._server = ThreadingHTTPServer(address, Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True
+        )
 
     @property
     def port(self) -> int:
