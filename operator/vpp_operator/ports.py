@@ -211,6 +211,11 @@ class DriverProgress:
     planned_us: Mapping[str, int]
     topology_generation: int
 
+    @property
+    def takes_readings(self) -> bool:
+        """Whether a batch has been through: the first one takes many seconds, and its workers are warm after it."""
+        return self.state == "Running" and self.batch_id >= 0
+
 
 class Spark(Protocol):
     """The Spark master and the streaming driver."""

@@ -165,7 +165,7 @@ def _may_simulate(look: _Look, progress: DriverProgress | None) -> bool:
     if ("StatefulSet", names.simulator(look.picture.name)) in look.picture.owned:
         return True
     channel_pods = [pod for pod in look.picture.pods if pod.labels.get(TRAFFIC_LABEL) == ACTIVE and pod.ready]
-    return bool(channel_pods) and progress is not None and progress.state == "Running"
+    return bool(channel_pods) and progress is not None and progress.takes_readings
 
 
 async def _influx_secret(look: _Look, faults: list[Condition]) -> dict[str, str]:

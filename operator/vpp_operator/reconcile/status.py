@@ -87,6 +87,8 @@ def cluster_ready(
         return not_ready("DriverStarting", "The streaming driver does not answer yet.")
     if progress.state != "Running":
         return not_ready(f"Driver{progress.state}", progress.reason or f"The streaming driver is {progress.state}.")
+    if not progress.takes_readings:
+        return not_ready("FirstBatch", "The streaming driver runs and is on its first batch.")
     return Condition(
         type="Ready", status=True, reason="Running", message="Readings are taken, and the digital twin is kept."
     )
