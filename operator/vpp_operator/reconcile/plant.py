@@ -330,9 +330,9 @@ async def _offsets(
             brokerage.address(pod, admin),
             entry,
             look.memory,
+            committed_offset=progress.committed[entry.key],
             planned_us=planned_us,
             margin_seconds=member.spec.retention.margin_seconds,
-            segment_bytes=member.spec.retention.segment_bytes,
         )
     except VPPError as error:
         _LOG.warning("retention of %s: %s", entry.name, error)

@@ -193,7 +193,7 @@ async def test_retention_lets_go_only_what_is_older_than_the_committed_plan_and_
     broker.messages[stream] = 10_000
     planned = plant.world.clock.now - 100
     key = f"ingest-0/{stream}"
-    plant.world.spark.driver = running(committed={key: 9_000}, planned_us={key: int(planned * 1e6)})
+    plant.world.spark.driver = running(committed={key: 10_000}, planned_us={key: int(planned * 1e6)})
     plant.world.clock.now += 60
     looked_at = plant.world.clock.now
     await plant.settle(2)
@@ -202,6 +202,19 @@ async def test_retention_lets_go_only_what_is_older_than_the_committed_plan_and_
     assert looked_at - age <= planned - 300, "margin and more"
     assert policy["pattern"] == f"^{stream}$"
     assert broker.definitions["policies"] == [], "lifted"
+
+
+async def test_retention_waits_while_the_broker_counts_messages_beyond_the_committed_offset() -> None:
+    plant = Plant()
+    await plant.settle()
+    broker, stream = plant.world.broker("ingest-0"), plant.stream()
+    broker.messages[stream] = 10_000
+    key = f"ingest-0/{stream}"
+    planned_us = int(plant.world.clock.now * 1e6)
+    plant.world.spark.driver = running(committed={key: 9_000}, planned_us={key: planned_us})
+    plant.world.clock.now += 60
+    await plant.settle(2)
+    assert broker.policies_set == [], "the driver may have taken a pause of the broker's for the end of the stream"
 
 
 @pytest.mark.parametrize("messages", [10_000, 100])

@@ -19,7 +19,9 @@ from vpp_workloads.streaming.plan import Observation
 
 _LOG = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
-_FIRST_SECONDS = 0.05
+# A stream that had messages still has its last one: it is worth waiting for, also from a broker short of CPU time.
+_FIRST_SECONDS_OF_KNOWN = 2.0
+_FIRST_SECONDS_OF_EMPTY = 0.2
 _IDLE_SECONDS = 0.005
 _CHASE_SECONDS = 0.2
 _PREFETCH = 500
@@ -66,6 +68,7 @@ class Tails:
         self._broker_of, self._connections = broker_of, connections
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
+        self._had_messages: set[str] = set()
         self.problems: dict[str, str] = {}
         """`<channel>/<stream>` -> why its end is unknown."""
 
@@ -76,6 +79,7 @@ class Tails:
         open_ones: list[tuple[str, Subscription]] = []
         awake = {key: one for key, one in channels.items() if one.state is not ChannelState.ASLEEP}
         self.problems = {key: text for key, text in self.problems.items() if key in awake}
+        self._had_messages &= channels.keys()
         for key, channel in awake.items():
             if time.monotonic() >= self._not_before.get(key, 0.0):
                 try:
@@ -84,8 +88,11 @@ class Tails:
                     self._failed(key, channel, error)
         for key, subscription in open_ones:
             try:
-                tail, is_idle = _chase(subscription)
+                first_seconds = _FIRST_SECONDS_OF_KNOWN if key in self._had_messages else _FIRST_SECONDS_OF_EMPTY
+                tail, is_idle = _chase(subscription, first_seconds)
                 ends[key] = tail
+                if tail:
+                    self._had_messages.add(key)
                 if is_idle and tail:
                     idle[key] = Observation(tail=tail, at_us=time.time_ns() // 1000)
                 self._recovered(key)
@@ -122,10 +129,10 @@ class Tails:
         self._not_before.pop(key, None)
 
 
-def _chase(subscription: Subscription) -> tuple[int, bool]:
+def _chase(subscription: Subscription, first_seconds: float) -> tuple[int, bool]:
     """Follow a subscription to the end: the offset after the last message seen, and whether nothing more was coming."""
+    messages = subscription.poll(first_seconds)
     deadline = time.monotonic() + _CHASE_SECONDS
-    messages = subscription.poll(_FIRST_SECONDS)
     tail = 0
     while messages:
         tail = messages[-1].offset + 1
