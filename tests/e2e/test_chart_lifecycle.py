@@ -85,6 +85,14 @@ def pods(kube: Kube) -> list[Mapping[str, Any]]:
     ]
 
 
+def pod_names(kube: Kube) -> set[str]:
+    return {pod["metadata"]["name"] for pod in pods(kube)}
+
+
+def leftovers(kube: Kube, kinds: str, *where: str) -> list[str]:
+    return kube.run("get", kinds, *where, "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name").split()
+
+
 def holder(kube: Kube) -> str:
     return str(kube.get("lease", FULLNAME, "-n", NAMESPACE)["spec"].get("holderIdentity", ""))
 
@@ -142,13 +150,11 @@ def test_a_resource_in_the_watched_namespace_gets_its_status(release: Kube) -> N
 
 def test_upgraded_to_two_replicas_one_leads_and_both_are_ready(release: Kube, images: Mapping[str, str]) -> None:
     helm_upgrade(release, images, "replicas=2", "logging.format=json")
-    names = {pod["metadata"]["name"] for pod in pods(release)}
-    assert len(names) == 2
     wait_until(
-        "one of the new pods to lead",
-        lambda: holder(release) in names,
-        timeout_seconds=30,
-        explain=lambda: f"the lease names {holder(release)!r}, not one of {sorted(names)}",
+        "two pods, and one of them to lead",
+        lambda: len(pod_names(release)) == 2 and holder(release) in pod_names(release),
+        timeout_seconds=60,
+        explain=lambda: f"the lease names {holder(release)!r}, the pods are {sorted(pod_names(release))}",
     )
 
 
@@ -179,10 +185,14 @@ def test_the_documented_command_upgrades_definitions_that_helm_installed(release
 
 def test_uninstalled_nothing_of_the_release_is_left_but_definitions_and_users_resources(release: Kube) -> None:
     release.run_helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
-    kinds = "deployments,pods,services,serviceaccounts,networkpolicies,poddisruptionbudgets,roles,rolebindings"
-    for where in (("-n", NAMESPACE), ("-n", WATCHED)):
-        assert release.get(kinds, *where, "-l", f"app.kubernetes.io/instance={RELEASE}")["items"] == []
-    cluster_wide = release.get("clusterroles,clusterrolebindings", "-l", f"app.kubernetes.io/instance={RELEASE}")
-    assert cluster_wide["items"] == []
+    wait_until(
+        "the operator's pods to end",
+        lambda: leftovers(release, "pods", "-n", NAMESPACE) == [],
+        timeout_seconds=60,
+        explain=lambda: str(leftovers(release, "pods", "-n", NAMESPACE)),
+    )
+    kinds = "deployments,services,serviceaccounts,networkpolicies,poddisruptionbudgets,roles,rolebindings"
+    assert leftovers(release, kinds, "-n", NAMESPACE) == leftovers(release, kinds, "-n", WATCHED) == []
+    assert leftovers(release, "clusterroles,clusterrolebindings") == []
     assert len(release.run("get", "crd", *CRDS, "-o", "name").split()) == len(CRDS)
     assert release.get("nanogrid", SITE, "-n", WATCHED)["metadata"]["name"] == SITE
