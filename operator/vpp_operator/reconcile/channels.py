@@ -1,0 +1,113 @@
+"""All channels of a plant: their streams' names, their brokers, and what the twin has committed of each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from vpp_contract.names import STREAM_PREFIX
+from vpp_operator.errors import VPPError
+from vpp_operator.ports import QUEUE_CHANNEL, DriverProgress
+from vpp_operator.reconcile import brokers as brokerage
+from vpp_operator.reconcile import status as statuses
+from vpp_operator.reconcile.brokers import STARTING, UP, ChannelReport
+from vpp_operator.reconcile.definitions import Site
+from vpp_operator.reconcile.desired import Member
+from vpp_operator.reconcile.look import Look
+from vpp_operator.reconcile.retention import move_retention
+from vpp_operator.resources.channel import channel_count, channel_host
+
+_LOG = logging.getLogger(__name__)
+
+
+async def look_at_all_channels(
+    look: Look, sites: Sequence[Site], progress: DriverProgress | None
+) -> dict[str, list[ChannelReport]]:
+    """Look at every channel of every QueueChannel, side by side; reports by QueueChannel."""
+    found = {}
+    for member in look.channels:
+        before = await _named_streams(look, member)
+        admin = look.accounts.admin(member.owner.name)
+        reader = look.accounts.reader()
+        looks = [
+            brokerage.look_at_channel(
+                look.ports,
+                look.picture.pod(entry.name),
+                entry,
+                spec=member.spec,
+                namespace=look.picture.namespace,
+                admin=admin,
+                reader=(reader["username"], reader["password"]),
+                sites=sites,
+            )
+            for entry in before
+        ]
+        reports = await asyncio.gather(*looks)
+        found[member.owner.name] = [await _offsets(look, member, entry, admin, progress) for entry in reports]
+    return found
+
+
+async def _named_streams(look: Look, member: Member) -> list[ChannelReport]:
+    """Return a QueueChannel's channels as `status` has them; a new one's stream is named there before it is made."""
+    known = {entry["name"]: entry for entry in member.document.get("status", {}).get("channels", ())}
+    before = []
+    for ordinal in range(channel_count(member.spec)):
+        name = f"{member.owner.name}-{ordinal}"
+        entry = known.get(name, {})
+        before.append(
+            ChannelReport(
+                name=name,
+                host=channel_host(member.owner.name, ordinal, look.picture.namespace),
+                stream=entry.get("stream") or f"{STREAM_PREFIX}{look.ports.randomness.stream_id()}",
+                state=entry.get("state", STARTING),
+                committed_offset=entry.get("committedOffset"),
+                first_offset=entry.get("firstOffset"),
+            )
+        )
+    if any(entry.name not in known for entry in before):
+        entries = [statuses.channel_entry(entry) for entry in before]
+        patch = {"status": {"channels": entries}}
+        await look.ports.kubernetes.patch(
+            QUEUE_CHANNEL, look.picture.namespace, member.owner.name, patch, subresource="status"
+        )
+    return before
+
+
+async def _offsets(
+    look: Look, member: Member, entry: ChannelReport, admin: Mapping[str, str], progress: DriverProgress | None
+) -> ChannelReport:
+    """Add what the driver has committed, and let go what it no longer needs."""
+    if progress is None or entry.key not in progress.committed:
+        return entry
+    entry = replace(entry, committed_offset=progress.committed[entry.key])
+    pod = look.picture.pod(entry.name)
+    planned_us = progress.planned_us.get(entry.key)
+    if entry.state != UP or pod is None or planned_us is None:
+        return entry
+    try:
+        first = await move_retention(
+            look.ports,
+            brokerage.address(pod, admin),
+            entry,
+            look.memory,
+            committed_offset=progress.committed[entry.key],
+            planned_us=planned_us,
+            margin_seconds=member.spec.retention.margin_seconds,
+        )
+    except VPPError as error:
+        _LOG.warning("retention of %s: %s", entry.name, error)
+        return entry
+    if first is None:
+        return entry
+    if entry.committed_offset is not None and first > entry.committed_offset:
+        loss = brokerage.Loss(
+            channel=entry.name,
+            stream=entry.stream,
+            from_offset=entry.committed_offset,
+            to_offset=first,
+            reason="the stream begins beyond what the twin has committed",
+        )
+        entry = replace(entry, loss=loss)
+    return replace(entry, first_offset=first)
