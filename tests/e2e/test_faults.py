@@ -14,7 +14,7 @@ from vpp_contract.names import SIMULATOR_PORT
 from vppdemo import install, live, plant
 from vppdemo.kube import Kube, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a day of two minutes, and pods that come back
 NAMESPACE = "vpp-e2e-faults"
 
 

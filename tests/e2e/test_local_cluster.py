@@ -16,7 +16,7 @@ import pytest
 
 from vpplocal.down import remains
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 CLUSTER = Path(__file__).resolve().parents[2] / "hack" / "cluster.py"
 
 
