@@ -16,8 +16,11 @@ import generate
 from tests.integration.api_cases import BAD_FIELDS, CASES, NAMES
 from vpp_contract.readings import KINDS
 from vpp_operator.api.crd import SPECS, definitions
-from vpp_operator.api.nanogrid import Battery, Ev, Hydro, Load, Location, Pv, Wind
+from vpp_operator.api.nanogrid import LOAD_PROFILES, Battery, Ev, Hydro, Load, Location, Pv, Wind
 from vpp_operator.api.schema import NOT_YET, Rule, camel
+from vpp_operator.resources import names
+from vpp_workloads.simulator.config import MAX_DAYS
+from vpp_workloads.simulator.household import PROFILES
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR = ROOT / "operator" / "vpp_operator"
@@ -105,7 +108,15 @@ def test_a_rule_in_a_crd_is_a_rule_of_the_types_or_that_of_names(plural: str) ->
     messages = {rule.message for rule in RULES.values()}
     others = [rule["message"] for rule in validations(schema(plural)) if rule["message"] not in messages]
     kind = DEFINITIONS[plural]["spec"]["names"]["kind"]
-    assert [message.split(" must")[0] for message in others] == [f"the name of a {kind}"]
+    assert {message.split(" must")[0] for message in others} == {f"the name of a {kind}"}
+
+
+@pytest.mark.parametrize(
+    "part", ["control", "influxdb", "hdfs", "name_node", "data_node", "spark_master", "workers", "driver", "simulator"]
+)
+def test_no_queuechannel_takes_the_name_of_a_part_of_its_plant(part: str) -> None:
+    rules = " ".join(rule["rule"] for rule in schema("queuechannels")["x-kubernetes-validations"])
+    assert getattr(names, part)("demo").removeprefix("demo-") in rules
 
 
 def test_every_rule_of_the_types_is_in_a_crd() -> None:
@@ -125,6 +136,12 @@ def test_every_rule_has_a_case_that_keeps_it_and_one_that_breaks_it(name: str) -
 
 def test_no_case_is_of_a_rule_that_is_gone() -> None:
     assert [case.rule for case in CASES if case.rule not in RULES] == []
+
+
+def test_the_api_takes_what_the_simulator_takes() -> None:
+    assert LOAD_PROFILES == PROFILES
+    simulator = schema("vppclusters")["properties"]["spec"]["properties"]["simulator"]["properties"]
+    assert simulator["days"]["maximum"] == MAX_DAYS
 
 
 def test_every_kind_has_names_that_are_taken_and_names_that_are_refused() -> None:

@@ -52,6 +52,7 @@ class NameCase:
     kind: str
     name: str
     taken: bool
+    says: str = "must have at most"
 
 
 def resource(kind: str, changes: Changes, *, name: str = "case") -> dict[str, Any]:
@@ -90,6 +91,13 @@ CASES: Final = (
         sentence="a worker pool's min must not be above its max; lower min or raise max",
     ),
     Case(
+        rule="pool-memory",
+        kind="VPPCluster",
+        taken={"workerPools": [{"name": "small", "memory": "1024Mi"}]},
+        refused={"workerPools": [{"name": "small", "memory": "1023Mi"}]},
+        sentence="a worker pool's memory must be at least 1Gi; executors do not run in less",
+    ),
+    Case(
         rule="vpp-pinned",
         kind="VPPCluster",
         taken={"pinned": 5, "workerPools": [POOL, {"name": "large", "min": 2, "max": 4}]},
@@ -126,11 +134,35 @@ CASES: Final = (
         sentence="storage.type cannot change, it would leave the history behind; make a new VPPCluster",
     ),
     Case(
+        rule="storage-volumes-fixed",
+        kind="VPPCluster",
+        before={"storage": {"size": "4Gi", "dataNodes": 1}},
+        taken={"storage": {"size": "4Gi", "dataNodes": 2}},
+        refused={"storage": {"size": "8Gi", "dataNodes": 1}},
+        sentence="storage.size and storageClassName cannot change, volumes have them; make a new VPPCluster",
+    ),
+    Case(
+        rule="storage-data-nodes-stay",
+        kind="VPPCluster",
+        before={"storage": {"dataNodes": 2}},
+        taken={"storage": {"dataNodes": 3}},
+        refused={"storage": {"dataNodes": 1}},
+        sentence="storage.dataNodes must not shrink, a removed node takes its blocks along; keep or raise it",
+    ),
+    Case(
         rule="broker-odd",
         kind="VPPCluster",
         taken={"broker": {"replicas": 3}},
         refused={"broker": {"replicas": 2}},
         sentence="broker.replicas must be 1 or 3; two nodes cannot outvote a split",
+    ),
+    Case(
+        rule="broker-volumes-fixed",
+        kind="VPPCluster",
+        before={"broker": {"storage": "1Gi", "memory": "512Mi"}},
+        taken={"broker": {"storage": "1Gi", "memory": "1Gi"}},
+        refused={"broker": {"storage": "2Gi", "memory": "512Mi"}},
+        sentence="broker.storage and storageClassName cannot change, volumes have them; make a new VPPCluster",
     ),
     Case(
         rule="influxdb-external",
@@ -148,7 +180,58 @@ CASES: Final = (
         kind="VPPCluster",
         taken={"monitoring": {"influxdb": {"type": "Managed"}}},
         refused={"monitoring": {"influxdb": {"type": "Managed", "url": "http://influx:8086"}}},
-        sentence="monitoring.influxdb.url is for type External only; remove it or set type to External",
+        sentence="monitoring.influxdb.url and secretRef are for type External only; remove them or set that type",
+    ),
+    Case(
+        rule="influxdb-managed",
+        kind="VPPCluster",
+        taken={"monitoring": {"influxdb": {"type": "Managed", "org": "energy"}}},
+        refused={"monitoring": {"influxdb": {"type": "Managed", "secretRef": {"name": "influx"}}}},
+        sentence="monitoring.influxdb.url and secretRef are for type External only; remove them or set that type",
+    ),
+    Case(
+        rule="influxdb-volume-fixed",
+        kind="VPPCluster",
+        before={"monitoring": {"influxdb": {"size": "4Gi", "memory": "512Mi"}}},
+        taken={"monitoring": {"influxdb": {"size": "4Gi", "memory": "1Gi"}}},
+        refused={"monitoring": {"influxdb": {"size": "8Gi", "memory": "512Mi"}}},
+        sentence="monitoring.influxdb.size and storageClassName cannot change, its volume has them; keep both",
+    ),
+    Case(
+        rule="monitoring-stale",
+        kind="VPPCluster",
+        taken={"monitoring": {"intervalSeconds": 10, "staleAfterSeconds": 11}},
+        refused={"monitoring": {"intervalSeconds": 60}},
+        sentence="monitoring.staleAfterSeconds must be above intervalSeconds, or every measurement is stale",
+    ),
+    Case(
+        rule="weights-some",
+        kind="VPPCluster",
+        taken={"weights": {"delay": 0, "loss": 0, "reliability": 0.5}},
+        refused={"weights": {"delay": 0, "loss": 0, "reliability": 0}},
+        sentence="weights must not all be 0; give delay, loss or reliability some weight",
+    ),
+    Case(
+        rule="community-interval",
+        kind="VPPCluster",
+        taken={"community": {"intervalMinutes": 15}},
+        refused={"community": {"intervalMinutes": 7}},
+        sentence="community.intervalMinutes must divide an hour, for example 5, 15 or 60",
+    ),
+    Case(
+        rule="driver-memory",
+        kind="VPPCluster",
+        taken={"streaming": {"driver": {"memory": "1Gi"}}},
+        refused={"streaming": {"driver": {"memory": "512Mi"}}},
+        sentence="streaming.driver.memory must be at least 1Gi; Spark's driver does not start in less",
+    ),
+    Case(
+        rule="streaming-shards-fixed",
+        kind="VPPCluster",
+        before={"streaming": {"shufflePartitions": 4, "triggerSeconds": 1}},
+        taken={"streaming": {"shufflePartitions": 4, "triggerSeconds": 2}},
+        refused={"streaming": {"shufflePartitions": 8, "triggerSeconds": 1}},
+        sentence="streaming.shufflePartitions cannot change, the twin's state is cut by it; make a new VPPCluster",
     ),
     Case(
         rule="threshold-band",
@@ -162,7 +245,28 @@ CASES: Final = (
         kind="VPPCluster",
         taken={"simulator": {"data": {"configMaps": ["houses-1", "houses-2"]}}},
         refused={"simulator": {"data": {"configMaps": ["houses-1"], "claimName": "houses"}}},
-        sentence="simulator.data takes configMaps or claimName, not both",
+        sentence="simulator.data takes either configMaps or claimName; give exactly one of them",
+    ),
+    Case(
+        rule="profile-data-one-source",
+        kind="VPPCluster",
+        taken={"simulator": {"data": {"claimName": "houses"}}},
+        refused={"simulator": {"data": {}}},
+        sentence="simulator.data takes either configMaps or claimName; give exactly one of them",
+    ),
+    Case(
+        rule="simulator-start",
+        kind="VPPCluster",
+        taken={"simulator": {"start": "2022-12-31T23:00:00Z"}},
+        refused={"simulator": {"start": "2022-12-31T23:30:00Z"}},
+        sentence="simulator.start must be a full hour of a real day in UTC, for example 2022-06-21T00:00:00Z",
+    ),
+    Case(
+        rule="simulator-start",
+        kind="VPPCluster",
+        taken={"simulator": {"start": "2024-02-29T00:00:00Z"}},
+        refused={"simulator": {"start": "2022-13-01T00:00:00Z"}},
+        sentence="simulator.start must be a full hour of a real day in UTC, for example 2022-06-21T00:00:00Z",
     ),
     Case(
         rule="simulator-interval",
@@ -208,6 +312,29 @@ CASES: Final = (
         sentence="exchange cannot change on existing channels; make a new QueueChannel",
     ),
     Case(
+        rule="channel-memory",
+        kind="QueueChannel",
+        taken={"channel": {"memory": "256Mi"}},
+        refused={"channel": {"memory": "128Mi"}},
+        sentence="channel.memory must be at least 256Mi; a broker with its streams does not run in less",
+    ),
+    Case(
+        rule="channel-volumes-fixed",
+        kind="QueueChannel",
+        before={"channel": {"storage": "2Gi", "cpu": "1"}},
+        taken={"channel": {"storage": "2Gi", "cpu": "2"}},
+        refused={"channel": {"storage": "4Gi", "cpu": "1"}},
+        sentence="channel.storage and storageClassName cannot change, volumes have them; make a new QueueChannel",
+    ),
+    Case(
+        rule="retention-segments-fixed",
+        kind="QueueChannel",
+        before={"retention": {"segmentBytes": 1000000, "marginSeconds": 300}},
+        taken={"retention": {"segmentBytes": 1000000, "marginSeconds": 600}},
+        refused={"retention": {"segmentBytes": 2000000, "marginSeconds": 300}},
+        sentence="retention.segmentBytes cannot change, streams are made with it; make a new QueueChannel",
+    ),
+    Case(
         rule="vpp-ref-fixed",
         kind="NanoGrid",
         before={"vppRef": {"name": "demo"}},
@@ -221,6 +348,27 @@ CASES: Final = (
         taken={"battery": {**BATTERY, "depthOfDischarge": 0.8, "initialSoc": 0.3}},
         refused={"battery": {**BATTERY, "depthOfDischarge": 0.8, "initialSoc": 0.1}},
         sentence="battery.initialSoc must not be below 1 - depthOfDischarge; raise one of them",
+    ),
+    Case(
+        rule="ev-drive",
+        kind="NanoGrid",
+        taken={"ev": {"capacityKwh": 40, "chargerKw": 7.4, "driveKwh": 40}},
+        refused={"ev": {"capacityKwh": 40, "chargerKw": 7.4, "driveKwh": 41}},
+        sentence="ev.driveKwh must not be above capacityKwh; it is what a day's driving takes from the battery",
+    ),
+    Case(
+        rule="tariff-hours",
+        kind="NanoGrid",
+        taken={"tariff": {"importPriceByHour": [0.3] * 23 + [-0.05], "exportPriceByHour": []}},
+        refused={"tariff": {"exportPriceByHour": [0.08] * 23}},
+        sentence="tariff prices by hour must be 24, one for each hour of the day; a single price is importPrice",
+    ),
+    Case(
+        rule="profile-building-data-only",
+        kind="NanoGrid",
+        taken=simulated(source={"type": "Simulated", "profile": {"type": "Physical", "building": ""}}),
+        refused=simulated(source={"type": "Simulated", "profile": {"type": "Physical", "building": "Building_1"}}),
+        sentence="profile.building is for type Data only; remove it or set type to Data",
     ),
     Case(
         rule="profile-building",
@@ -301,6 +449,18 @@ BAD_FIELDS: Final = (
         refused={"streaming": {"triggerSeconds": 0}},
         says="spec.streaming.triggerSeconds",
     ),
+    BadField(
+        title="more than a year of simulated days",
+        kind="VPPCluster",
+        refused={"simulator": {"days": 367}},
+        says="spec.simulator.days",
+    ),
+    BadField(
+        title="a kind of DER that is none",
+        kind="VPPCluster",
+        refused={"dispatch": {"order": ["battery", "fusion"]}},
+        says="spec.dispatch.order[1]",
+    ),
     BadField(title="a worker count below nothing", kind="VPPCluster", refused={"pinned": -1}, says="spec.pinned"),
     BadField(title="no VPPCluster", kind="QueueChannel", refused={"vppRef": None}, says="spec.vppRef"),
     BadField(
@@ -344,6 +504,18 @@ BAD_FIELDS: Final = (
         refused={"battery": {**BATTERY, "efficiency": 1.1}},
         says="spec.battery.efficiency",
     ),
+    BadField(
+        title="a load profile that is none",
+        kind="NanoGrid",
+        refused={"load": {"profile": "h1"}},
+        says='"h0_dyn"',
+    ),
+    BadField(
+        title="a Secret's name with a slash",
+        kind="VPPCluster",
+        refused={"storage": {"secretRef": {"name": "a/b"}}},
+        says="spec.storage.secretRef.name",
+    ),
     BadField(title="a source that is none", kind="NanoGrid", refused={"source": {"type": "Wire"}}, says='"Gateway"'),
     BadField(
         title="a currency in words",
@@ -362,6 +534,9 @@ NAMES: Final = (
     NameCase(kind="QueueChannel", name="q" * 51, taken=False),
     NameCase(kind="QueueChannel", name="a.b", taken=False),
     NameCase(kind="QueueChannel", name="1st", taken=False),
+    NameCase(kind="QueueChannel", name="demo-ingest", taken=True),
+    NameCase(kind="QueueChannel", name="demo-control", taken=False, says="a part of its VPPCluster"),
+    NameCase(kind="QueueChannel", name="demo-workers-small", taken=False, says="a part of its VPPCluster"),
     NameCase(kind="NanoGrid", name="1-main-street", taken=True),
     NameCase(kind="NanoGrid", name="n" * 41, taken=False),
     NameCase(kind="NanoGrid", name="house.01", taken=False),

@@ -25,11 +25,23 @@ _TEXTS: Final = {
 # with a letter. StatefulSets' names have at most 52 characters, because their pods carry them in a label with a hash
 # (<VPPCluster>-workers-<pool>: 30 + 9 + 13).
 _NAMES: Final = {"VPPCluster": 30, "QueueChannel": 50, "NanoGrid": 40}
+_PARTS: Final = ("control", "influxdb", "hdfs", "hdfs-namenode", "hdfs-datanode", "spark-master", "driver", "simulator")
+_OF_PARTS: Final = {
+    "rule": (
+        f"!self.metadata.name.startsWith(self.spec.vppRef.name + '-workers') && !({list(_PARTS)}"
+        ".exists(part, self.metadata.name == self.spec.vppRef.name + '-' + part))"
+    ),
+    "message": (
+        "the name of a QueueChannel must not be that of a part of its VPPCluster, such as <vpp>-control; "
+        "choose another, for example <vpp>-ingest"
+    ),
+}
 
 
 def definition(names: KindNames) -> dict[str, Any]:
     """Return one kind's CustomResourceDefinition."""
     longest, is_site = _NAMES[names.kind], names.kind == "NanoGrid"
+    name_rules = [_OF_PARTS] if names.kind == "QueueChannel" else []
     schema = {
         "type": "object",
         "description": _TEXTS[names.kind],
@@ -51,7 +63,8 @@ def definition(names: KindNames) -> dict[str, Any]:
                     f"the name of a {names.kind} must have at most {longest} lower-case letters, digits and dashes, "
                     f"{'' if is_site else 'begin with a letter '}and have no dot; it becomes part of other names"
                 ),
-            }
+            },
+            *name_rules,
         ],
     }
     version: dict[str, Any] = {

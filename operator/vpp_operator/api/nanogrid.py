@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from vpp_operator.api.schema import Rule, described, parse
 from vpp_operator.api.shared import VppReference
+
+LOAD_PROFILES: Final = ("h0", "h0_dyn", "g0", "g1", "g2", "g3", "g4", "g5", "g6", "l0", "l1", "l2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Battery:
 
     capacity_kwh: float = described("Usable and unusable capacity together, in kWh.", above=0, maximum=1e6)
     max_power_kw: float = described("Charging and discharging limit of the converter, in kW.", above=0, maximum=1e6)
-    efficiency: float = described("Energy out over energy in, of a whole cycle.", default=0.9, above=0, maximum=1)
+    efficiency: float = described("Energy out over energy in, of a whole cycle.", default=0.9, minimum=0.01, maximum=1)
     depth_of_discharge: float = described("Share of the capacity that may be used.", default=0.9, above=0, maximum=1)
     initial_soc: float = described(
         "State of charge at the start, as a share of the capacity.", default=0.5, minimum=0, maximum=1
@@ -58,7 +60,11 @@ class Load:
     annual_kwh: float = described(
         "Consumption in a year, in kWh; scales the standard profile.", default=4000.0, above=0, maximum=1e9
     )
-    profile: str = described("Standard load profile, as in BDEW's names.", default="h0", longest=20)
+    profile: str = described(
+        "Standard load profile by BDEW's name: h0 household (h0_dyn with its seasons), g0 to g6 trade, l0 to l2 farms.",
+        default="h0",
+        enum=LOAD_PROFILES,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +72,7 @@ class Wind:
     """A wind turbine."""
 
     nominal_kw: float = described("Rated power, in kW.", above=0, maximum=1e6)
-    hub_height_m: float = described("Hub height, in m.", default=30.0, above=0, maximum=300)
+    hub_height_m: float = described("Hub height, in m.", default=30.0, minimum=1, maximum=300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +80,32 @@ class Hydro:
     """A small hydro plant."""
 
     nominal_kw: float = described("Rated power, in kW.", above=0, maximum=1e6)
-    head_m: float = described("Head, in m.", default=10.0, above=0, maximum=2000)
+    head_m: float = described("Head, in m.", default=10.0, minimum=0.5, maximum=2000)
+    efficiency: float | None = described(
+        "Electrical energy out over the water's energy in; without it 0.8.", default=None, minimum=0.1, maximum=1
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ev:
     """An electric vehicle and its charging point."""
 
+    RULES: ClassVar = (
+        Rule(
+            name="ev-drive",
+            rule="!has(self.driveKwh) || self.driveKwh <= self.capacityKwh",
+            message="ev.driveKwh must not be above capacityKwh; it is what a day's driving takes from the battery",
+        ),
+    )
+
     capacity_kwh: float = described("Battery capacity, in kWh.", above=0, maximum=10000)
     charger_kw: float = described("Charging power, in kW.", above=0, maximum=10000)
+    drive_kwh: float | None = described(
+        "Energy an average day's driving takes from the battery, in kWh; without it 9.",
+        default=None,
+        minimum=0,
+        maximum=10000,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +117,11 @@ class Profile:
             name="profile-building",
             rule="self.type != 'Data' || self.building != ''",
             message="profile of type Data needs building, a name from the data folder's schema.json",
+        ),
+        Rule(
+            name="profile-building-data-only",
+            rule="self.type == 'Data' || self.building == ''",
+            message="profile.building is for type Data only; remove it or set type to Data",
         ),
     )
 
@@ -120,10 +148,33 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tariff:
-    """What the site pays and gets."""
+    """What the site pays and gets. Prices may be negative."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="tariff-hours",
+            rule=(
+                "(!has(self.importPriceByHour) || size(self.importPriceByHour) in [0, 24])"
+                " && (!has(self.exportPriceByHour) || size(self.exportPriceByHour) in [0, 24])"
+            ),
+            message="tariff prices by hour must be 24, one for each hour of the day; a single price is importPrice",
+        ),
+    )
 
     import_price: float = described("Price of energy from the grid, per kWh.", default=0.3, pending=True)
     export_price: float = described("Price of energy to the grid, per kWh.", default=0.08, pending=True)
+    import_price_by_hour: tuple[float, ...] = described(
+        "Price of energy from the grid in each hour of the local day, per kWh; 24 of them win over importPrice.",
+        default=(),
+        longest=24,
+        pending=True,
+    )
+    export_price_by_hour: tuple[float, ...] = described(
+        "Price of energy to the grid in each hour of the local day, per kWh; 24 of them win over exportPrice.",
+        default=(),
+        longest=24,
+        pending=True,
+    )
     currency: str = described("Currency, as in ISO 4217.", default="EUR", pattern=r"^[A-Z]{3}$", pending=True)
 
 
@@ -137,6 +188,12 @@ class Trading:
     )
     max_import_kw: float = described(
         "Limit of its connection from the grid, in kW; 0: none.", default=0.0, minimum=0, pending=True
+    )
+    battery_wear_per_kwh: float = described(
+        "What a kWh in or out of the battery costs its life, in the tariff's currency.",
+        default=0.0,
+        minimum=0,
+        pending=True,
     )
 
 

@@ -14,6 +14,19 @@ from vpp_operator.api.shared import DELETION_POLICIES, Exposure, VppReference, m
 class Channel:
     """Resources of each channel, a RabbitMQ broker of its own."""
 
+    RULES: ClassVar = (
+        Rule(
+            name="channel-memory",
+            rule="quantity(self.memory).compareTo(quantity('256Mi')) >= 0",
+            message="channel.memory must be at least 256Mi; a broker with its streams does not run in less",
+        ),
+        Rule(
+            name="channel-volumes-fixed",
+            rule="self.storage == oldSelf.storage && self.storageClassName == oldSelf.storageClassName",
+            message="channel.storage and storageClassName cannot change, volumes have them; make a new QueueChannel",
+        ),
+    )
+
     cpu: str = described("CPU limit of a channel.", default="1", pattern=CPU, longest=20)
     memory: str = described("Memory limit of a channel.", default="512Mi", pattern=BYTES, longest=20)
     storage: str = described(
@@ -28,6 +41,14 @@ class Channel:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """How readings leave a channel's disk once the twin has them."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="retention-segments-fixed",
+            rule="self.segmentBytes == oldSelf.segmentBytes",
+            message="retention.segmentBytes cannot change, streams are made with it; make a new QueueChannel",
+        ),
+    )
 
     segment_bytes: int = described(
         "Bytes of one segment of a stream; disk is freed a segment at a time.",

@@ -22,6 +22,7 @@ T = typing.TypeVar("T")
 CPU = r"^[0-9]+(\.[0-9]+)?m?$"
 BYTES = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 SERVICE_NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"  # a Service's name begins with a letter
 LONGEST_TEXT = 253
 MOST_ITEMS = 64
@@ -60,7 +61,7 @@ def described(
         maximum: largest value allowed.
         above: every value must be greater than this.
         pattern: regular expression of a text.
-        enum: the texts allowed.
+        enum: the texts allowed, also for each item of a list.
         longest: most characters of a text, or items of a list.
         fewest: fewest items of a list.
         map_key: the items of a list are told apart by this field.
@@ -154,7 +155,7 @@ def _field_schema(annotation: Any, metadata: dict[str, Any]) -> dict[str, Any]:
     origin = typing.get_origin(annotation)
     if origin is tuple:
         inner = typing.get_args(annotation)[0]
-        item = object_schema(inner) if _is_dataclass(inner) else {**_scalar(inner), "maxLength": LONGEST_TEXT}
+        item = object_schema(inner) if _is_dataclass(inner) else _item_schema(inner, metadata)
         made |= {"type": "array", "items": item, "maxItems": metadata.get("longest", MOST_ITEMS)}
         if "fewest" in metadata:
             made["minItems"] = metadata["fewest"]
@@ -183,6 +184,12 @@ def _field_schema(annotation: Any, metadata: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
+def _item_schema(annotation: Any, metadata: dict[str, Any]) -> dict[str, Any]:
+    if "enum" in metadata:
+        return {**_scalar(annotation), "enum": list(metadata["enum"])}
+    return {**_scalar(annotation), **({"maxLength": LONGEST_TEXT} if annotation is str else {})}
+
+
 def _scalar(annotation: Any) -> dict[str, Any]:
     return dict(
         {
@@ -197,8 +204,11 @@ def _scalar(annotation: Any) -> dict[str, Any]:
 def parse(cls: type[T], values: Any, path: str = "spec") -> T:
     """Return what a user wrote as a dataclass, with defaults and the checks of single fields that the schema makes.
 
+    Fields that are unknown here are left out: the API server refuses what its CRDs do not know, and during an upgrade
+    those are newer than the operator.
+
     Raises:
-        InvalidSpec: a field is missing, unknown, of the wrong type or out of bounds.
+        InvalidSpec: a field is missing, of the wrong type or out of bounds.
     """
     return typing.cast(T, _parse(cls, values, path))
 
@@ -207,9 +217,6 @@ def _parse(cls: Any, values: Any, path: str) -> Any:
     if not isinstance(values, Mapping):
         raise InvalidSpec(path, f"must be an object, not {_shown(values)}")
     fields = {camel(field.name): field for field in dataclasses.fields(cls)}
-    for name in values:
-        if name not in fields:
-            raise InvalidSpec(f"{path}.{name}", f"is unknown; known are {', '.join(sorted(fields))}")
     arguments: dict[str, Any] = {}
     for name, field in fields.items():
         if values.get(name) is None:
@@ -232,7 +239,8 @@ def _value(annotation: Any, value: Any, metadata: dict[str, Any], path: str) -> 
         if len(value) > metadata.get("longest", MOST_ITEMS):
             raise InvalidSpec(path, f"must have at most {metadata.get('longest', MOST_ITEMS)} items, not {len(value)}")
         inner = typing.get_args(annotation)[0]
-        return tuple(_value(inner, item, {}, f"{path}[{i}]") for i, item in enumerate(value))
+        of_items = {"enum": metadata["enum"]} if "enum" in metadata else {}
+        return tuple(_value(inner, item, of_items, f"{path}[{i}]") for i, item in enumerate(value))
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise InvalidSpec(path, f"must be an object, not {_shown(value)}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from vpp_operator.api.schema import DNS_LABEL, SERVICE_NAME, Rule, described
+from vpp_operator.api.schema import DNS_SUBDOMAIN, SERVICE_NAME, Rule, described
 
 MODES: Final = ("Observe", "Recommend", "Auto")
 DELETION_POLICIES: Final = ("Retain", "Delete")
@@ -16,7 +16,7 @@ DELETION_POLICIES: Final = ("Retain", "Delete")
 class Reference:
     """The name of another object in the same namespace."""
 
-    name: str = described("Name of the object, in the same namespace.", pattern=DNS_LABEL, longest=63)
+    name: str = described("Name of the object, in the same namespace.", pattern=DNS_SUBDOMAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from vpp_contract.readings import KINDS
 from vpp_operator.api.schema import BYTES, CPU, DNS_LABEL, Rule, described, parse
 from vpp_operator.api.shared import DELETION_POLICIES, Exposure, Reference, mode_field
 
@@ -19,6 +20,11 @@ class WorkerPool:
             name="pool-min-max",
             rule="self.min <= self.max",
             message="a worker pool's min must not be above its max; lower min or raise max",
+        ),
+        Rule(
+            name="pool-memory",
+            rule="quantity(self.memory).compareTo(quantity('1Gi')) >= 0",
+            message="a worker pool's memory must be at least 1Gi; executors do not run in less",
         ),
     )
 
@@ -61,6 +67,16 @@ class Storage:
             name="storage-type-fixed",
             rule="self.type == oldSelf.type",
             message="storage.type cannot change, it would leave the history behind; make a new VPPCluster",
+        ),
+        Rule(
+            name="storage-volumes-fixed",
+            rule="self.size == oldSelf.size && self.storageClassName == oldSelf.storageClassName",
+            message="storage.size and storageClassName cannot change, volumes have them; make a new VPPCluster",
+        ),
+        Rule(
+            name="storage-data-nodes-stay",
+            rule="self.type != 'HDFS' || self.dataNodes >= oldSelf.dataNodes",
+            message="storage.dataNodes must not shrink, a removed node takes its blocks along; keep or raise it",
         ),
     )
 
@@ -115,6 +131,11 @@ class Broker:
             rule="self.replicas != 2",
             message="broker.replicas must be 1 or 3; two nodes cannot outvote a split",
         ),
+        Rule(
+            name="broker-volumes-fixed",
+            rule="self.storage == oldSelf.storage && self.storageClassName == oldSelf.storageClassName",
+            message="broker.storage and storageClassName cannot change, volumes have them; make a new VPPCluster",
+        ),
     )
 
 
@@ -130,8 +151,13 @@ class InfluxDB:
         ),
         Rule(
             name="influxdb-managed",
-            rule="self.type == 'External' || self.url == ''",
-            message="monitoring.influxdb.url is for type External only; remove it or set type to External",
+            rule="self.type == 'External' || (self.url == '' && !has(self.secretRef))",
+            message="monitoring.influxdb.url and secretRef are for type External only; remove them or set that type",
+        ),
+        Rule(
+            name="influxdb-volume-fixed",
+            rule="self.size == oldSelf.size && self.storageClassName == oldSelf.storageClassName",
+            message="monitoring.influxdb.size and storageClassName cannot change, its volume has them; keep both",
         ),
     )
 
@@ -161,6 +187,14 @@ class Prometheus:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monitoring:
     """Where measurements are kept and read."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="monitoring-stale",
+            rule="self.staleAfterSeconds > self.intervalSeconds",
+            message="monitoring.staleAfterSeconds must be above intervalSeconds, or every measurement is stale",
+        ),
+    )
 
     influxdb: InfluxDB = described("The time-series database.", default=InfluxDB())
     prometheus: Prometheus = described("The second source of metrics.", default=Prometheus())
@@ -207,6 +241,14 @@ class Thresholds:
 class Weights:
     """How much each objective counts."""
 
+    RULES: ClassVar = (
+        Rule(
+            name="weights-some",
+            rule="self.delay + self.loss + self.reliability > 0.0",
+            message="weights must not all be 0; give delay, loss or reliability some weight",
+        ),
+    )
+
     delay: float = described("Weight of delay.", default=1.0, minimum=0, pending=True)
     loss: float = described("Weight of loss.", default=1.0, minimum=0, pending=True)
     reliability: float = described("Weight of reliability.", default=1.0, minimum=0, pending=True)
@@ -243,7 +285,50 @@ class Dispatch:
         "Power of the whole plant, in kW; positive is delivery to the grid.", pending=True, default=0.0
     )
     order: tuple[str, ...] = described(
-        "DER kinds in the order they are called on.", default=(), longest=6, pending=True
+        "DER kinds in the order they are called on.", default=(), longest=6, enum=KINDS, pending=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Community:
+    """How the sites of a plant plan and trade as one energy community."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="community-interval",
+            rule="60 % self.intervalMinutes == 0",
+            message="community.intervalMinutes must divide an hour, for example 5, 15 or 60",
+        ),
+    )
+
+    optimiser: str = described(
+        "Exact: the linear or mixed-integer programme, solved to its optimum. Swarm: particle swarm, with its gap.",
+        default="Exact",
+        enum=("Exact", "Swarm"),
+        pending=True,
+    )
+    settlement: str = described(
+        "How traded energy is priced: at the balance's dual (ClearingPrice), halfway between the tariffs "
+        "(MidMarketRate), by supply over demand, by shares of the community's bill, or by a uniform double auction.",
+        default="ClearingPrice",
+        enum=("ClearingPrice", "MidMarketRate", "SupplyDemandRatio", "BillSharing", "DoubleAuction"),
+        pending=True,
+    )
+    interval_minutes: int = described(
+        "Length of one interval of the plan, in minutes; divides an hour.",
+        default=60,
+        minimum=1,
+        maximum=60,
+        pending=True,
+    )
+    horizon_hours: int = described(
+        "How far a plan reaches, in hours.", default=24, minimum=1, maximum=168, pending=True
+    )
+    fee_per_kwh: float = described(
+        "Fee on traded energy, per kWh; a small one breaks ties.", default=0.0001, minimum=0.0001, pending=True
+    )
+    feeder_limit_kw: float = described(
+        "Limit of the community's exchange with the grid, in kW; 0: none.", default=0.0, minimum=0, pending=True
     )
 
 
@@ -260,6 +345,14 @@ class Quota:
 class Driver:
     """Resources of the streaming driver."""
 
+    RULES: ClassVar = (
+        Rule(
+            name="driver-memory",
+            rule="quantity(self.memory).compareTo(quantity('1Gi')) >= 0",
+            message="streaming.driver.memory must be at least 1Gi; Spark's driver does not start in less",
+        ),
+    )
+
     cpu: str = described("CPU limit.", default="2", pattern=CPU, longest=20)
     memory: str = described("Memory limit.", default="2Gi", pattern=BYTES, longest=20)
 
@@ -267,6 +360,14 @@ class Driver:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streaming:
     """The job that keeps the digital twin."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="streaming-shards-fixed",
+            rule="self.shufflePartitions == oldSelf.shufflePartitions",
+            message="streaming.shufflePartitions cannot change, the twin's state is cut by it; make a new VPPCluster",
+        ),
+    )
 
     trigger_seconds: float = described(
         "Seconds from the start of one micro-batch to the next.", default=1.0, above=0, maximum=3600
@@ -293,8 +394,8 @@ class ProfileData:
     RULES: ClassVar = (
         Rule(
             name="profile-data-one-source",
-            rule="!(has(self.configMaps) && size(self.configMaps) > 0 && self.claimName != '')",
-            message="simulator.data takes configMaps or claimName, not both",
+            rule="(has(self.configMaps) && size(self.configMaps) > 0) != (self.claimName != '')",
+            message="simulator.data takes either configMaps or claimName; give exactly one of them",
         ),
     )
 
@@ -312,12 +413,12 @@ class Simulator:
         "Simulated seconds in a second; 1 is real time.", default=1.0, above=0, maximum=100000
     )
     start: str = described(
-        "First moment simulated, in UTC.",
+        "First hour simulated, in UTC, for example 2022-06-21T00:00:00Z.",
         default="2022-06-21T00:00:00Z",
         pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$",
         longest=20,
     )
-    days: int = described("Days simulated.", default=1, minimum=1, maximum=3650)
+    days: int = described("Days simulated.", default=1, minimum=1, maximum=366)
     reading_interval_seconds: int = described(
         "Simulated seconds between two readings of a DER; must divide an hour.", default=60, minimum=1, maximum=3600
     )
@@ -329,6 +430,13 @@ class Simulator:
             name="simulator-interval",
             rule="3600 % self.readingIntervalSeconds == 0",
             message="simulator.readingIntervalSeconds must divide an hour, for example 60 or 300, so hours are whole",
+        ),
+        Rule(
+            name="simulator-start",
+            rule=(
+                r"self.start.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):00:00Z$')"
+            ),
+            message="simulator.start must be a full hour of a real day in UTC, for example 2022-06-21T00:00:00Z",
         ),
     )
 
@@ -367,6 +475,11 @@ class VPPClusterSpec:
     predictor: Predictor = described("How required resources are foreseen.", default=Predictor())
     stabilisation: Stabilisation = described("How long a need must last.", default=Stabilisation())
     dispatch: Dispatch | None = described("What the plant shall deliver.", default=None, pending=True)
+    community: Community | None = described(
+        "How the sites plan and trade as one energy community; without it each site is on its own.",
+        default=None,
+        pending=True,
+    )
     quota: Quota = described("What may be awake at once.", default=Quota())
     streaming: Streaming = described("The job that keeps the digital twin.", default=Streaming())
     simulator: Simulator | None = described("Simulated DERs; without it nothing is simulated.", default=None)

@@ -31,6 +31,8 @@ class Sample:
     leaf: Leaf = described("A part.", default=Leaf())  # noqa: RUF009
     maybe: Leaf | None = described("A part or none.", default=None)  # noqa: RUF009
     texts: tuple[str, ...] = described("Texts.", default=())
+    numbers: tuple[float, ...] = described("Numbers.", default=())
+    choices: tuple[str, ...] = described("Choices.", default=(), longest=2, enum=("A", "B"))
     leaves: tuple[Leaf, ...] = described("Parts.", fewest=1, longest=4, map_key="sizeKw")
     notes: Mapping[str, str] | None = described("Notes.", default=None)
 
@@ -62,6 +64,16 @@ LEAF = {
         (
             "texts",
             {"description": "Texts.", "type": "array", "items": {"type": "string", "maxLength": 253}, "maxItems": 64},
+        ),
+        ("numbers", {"description": "Numbers.", "type": "array", "items": {"type": "number"}, "maxItems": 64}),
+        (
+            "choices",
+            {
+                "description": "Choices.",
+                "type": "array",
+                "items": {"type": "string", "enum": ["A", "B"]},
+                "maxItems": 2,
+            },
         ),
         (
             "leaves",
