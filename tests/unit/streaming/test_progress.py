@@ -14,7 +14,7 @@ from vpp_workloads.streaming.checkpoint import parse_offsets
 from vpp_workloads.streaming.job import reason_of
 from vpp_workloads.streaming.progress import Progress
 from vpp_workloads.streaming.server import serve
-from vpp_workloads.streaming.sinks import Counts
+from vpp_workloads.streaming.sinks import Counts, Written
 
 OURS = "vpp_workloads.streaming.errors.BrokerUnavailableError: q-0:5672 fails reader: timeout\n\tat org.apache"
 RATES = {"input_rows_per_second": 10.0, "processed_rows_per_second": 20.0}
@@ -32,11 +32,12 @@ def progress(status_file: Path) -> Progress:
 
 def test_a_batch_counts_when_spark_has_committed_it_not_before(progress: Progress) -> None:
     progress.running("query", "run")
-    progress.written(0, Counts(accepted=5), Counts(accepted=5))
+    progress.written(Written(batch_id=0, totals=Counts(accepted=5), durations_ms={"write_files": 70}))
     assert progress.document()["readings"]["accepted"] == 0
     progress.finished(0, {"q-0/a": 5}, RATES, {"triggerExecution": 400})
     document = progress.document()
     assert (document["readings"]["accepted"], document["committed"], document["batch_id"]) == (5, {"q-0/a": 5}, 0)
+    assert document["durations_ms"] == {"triggerExecution": 400, "write_files": 70}
 
 
 def test_a_restart_takes_over_what_was_finished(progress: Progress) -> None:

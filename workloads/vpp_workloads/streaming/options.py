@@ -19,6 +19,7 @@ class Options:
     topology: Topology | None
     control: Broker | None
     max_offsets_per_trigger: int
+    max_bytes_per_trigger: int
     max_offsets_per_partition: int
     deadline_seconds: float
     fail_on_data_loss: bool
@@ -53,6 +54,7 @@ def parse_options(options: Mapping[str, str]) -> Options:
         topology=fixed,
         control=control,
         max_offsets_per_trigger=_integer(options, "maxOffsetsPerTrigger", 5000),
+        max_bytes_per_trigger=_integer(options, "maxBytesPerTrigger", 16_000_000),
         max_offsets_per_partition=_integer(options, "maxOffsetsPerPartition", 1000),
         deadline_seconds=_integer(options, "deadlineSeconds", 15),
         fail_on_data_loss=_boolean(options, "failOnDataLoss", default=False),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vpp_workloads.streaming.plan import Observation, planned_us
-from vpp_workloads.streaming.sinks import Counts
+from vpp_workloads.streaming.sinks import Counts, Written
 
 STUCK_SECONDS = 300.0
 """A running query that gives no sign of life for so long is taken for dead."""
@@ -26,7 +26,7 @@ class Progress:
     def __init__(self, vpp: str, status_file: Path) -> None:
         self._lock = threading.Lock()
         self.status_file = status_file
-        self._written: dict[int, Counts] = {}
+        self._written: dict[int, Written] = {}
         self._alive_at = time.monotonic()
         self._values: dict[str, Any] = {
             "vpp": vpp,
@@ -61,10 +61,10 @@ class Progress:
         """Take over what an earlier run finished."""
         self._set(batch_id=batch_id, committed=dict(committed), readings=asdict(totals))
 
-    def written(self, batch_id: int, _counts: Counts, totals: Counts) -> None:
+    def written(self, batch: Written) -> None:
         """A batch's results are out, but Spark has not committed it yet."""
         with self._lock:
-            self._written[batch_id] = totals
+            self._written[batch.batch_id] = batch
 
     def executors(self, count: int | None) -> None:
         """Say how many executors Spark has at the moment; None when it needs none."""
@@ -76,16 +76,17 @@ class Progress:
     ) -> None:
         """Spark has committed a batch."""
         with self._lock:
-            totals = self._written.get(batch_id)
-            self._written = {number: counts for number, counts in self._written.items() if number > batch_id}
+            written = self._written.get(batch_id)
+            self._written = {number: batch for number, batch in self._written.items() if number > batch_id}
             self._values |= {
                 "batch_id": batch_id,
                 "committed": dict(committed),
                 "rates": dict(rates),
                 "durations_ms": dict(durations_ms),
             }
-            if totals is not None:
-                self._values["readings"] = asdict(totals)
+            if written is not None:
+                self._values["readings"] = asdict(written.totals)
+                self._values["durations_ms"] |= written.durations_ms
             self._alive_at = time.monotonic()
 
     def idle(self) -> None:

@@ -14,7 +14,11 @@ from vpp_workloads.streaming.source import RabbitMQStreams
 DRIVER_RPC_PORT: Final = 7078
 BLOCK_MANAGER_PORT: Final = 7079
 
+# Batches are small and many: starting fast beats the last third of peak speed, and helper threads would cost a core.
+_JVM: Final = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 COMMON_OPTIONS: Final = {
+    "spark.driver.extraJavaOptions": _JVM,
+    "spark.executor.extraJavaOptions": _JVM,
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
     # A micro-batch's fixed cost is latency: nothing below may cost a file, a job or a process that nobody needs.

@@ -39,6 +39,15 @@ class Counts:
         return Counts(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A batch whose results are out: what is counted with it, and where its time went."""
+
+    batch_id: int
+    totals: Counts
+    durations_ms: Mapping[str, int]
+
+
 class BatchSink:
     """The function that Spark calls with each batch. `totals` grows by the batches that were written."""
 
@@ -49,7 +58,7 @@ class BatchSink:
         storage: StorageSettings,
         influx: Influx,
         totals: Counts,
-        report: Callable[[int, Counts, Counts], None],
+        report: Callable[[Written], None],
     ) -> None:
         self._vpp, self._storage, self._influx, self._report = vpp, storage, influx, report
         self._totals = totals
@@ -60,14 +69,18 @@ class BatchSink:
         Raises:
             SinkError: InfluxDB did not take it; Spark's own errors come as they are.
         """
+        clock = _Clock()
         frame = frame.persist()
         try:
             results = frame.where(F.col(columns.ROW) != columns.READING_ROW).toArrow()
             counts, newest_us = _counts(results)
+            clock.lap("process")
             with ThreadPoolExecutor(1, thread_name_prefix="influx") as other:
                 points = other.submit(self._influx.write, self._lines(results))
                 self._write_files(frame, batch_id, counts)
+                clock.lap("write_files")
                 points.result()
+                clock.lap("wait_for_points")
         finally:
             frame.unpersist()
         totals = self._totals + counts
@@ -75,8 +88,9 @@ class BatchSink:
         for prefix, values in (("batch", counts), ("total", totals)):
             fields |= {f"{prefix}_{name}": value for name, value in asdict(values).items()}
         self._influx.write([batch_line(self._vpp, batch_id, newest_us or fields["committed_us"], fields)])
+        clock.lap("write_batch_point")
         self._totals = totals
-        self._report(batch_id, counts, totals)
+        self._report(Written(batch_id=batch_id, totals=totals, durations_ms=clock.laps))
 
     def _write_files(self, frame: DataFrame, batch_id: int, counts: Counts) -> None:
         kinds = (
@@ -94,6 +108,17 @@ class BatchSink:
             columns.TWIN_ROW: state_line,
         }
         return [writer(self._vpp, row) for kind, writer in writers.items() for row in _only(results, kind).to_pylist()]
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.laps: dict[str, int] = {}
+        self._at = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = round((now - self._at) * 1000)
+        self._at = now
 
 
 def _only(results: pa.Table, row: str) -> pa.Table:

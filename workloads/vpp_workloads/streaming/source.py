@@ -80,7 +80,7 @@ class StreamsReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return {}
 
     def getDefaultReadLimit(self) -> ReadLimit:  # noqa: N802
-        """Return the limit from the options; rows mean offsets, that is messages."""
+        """Return the limit from the options; rows mean offsets, that is messages. Bytes are limited in addition."""
         return ReadMaxRows(self._options.max_offsets_per_trigger)
 
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802
@@ -132,6 +132,8 @@ class Planner:
         for key, observation in idle.items():
             self._seen[key] = keep_observations((*self._seen.get(key, ()), observation), start.get(key, 0))
         self._report(topology, start, tails)
+        if limit is not None and self._tails.message_bytes:
+            limit = max(1, min(limit, int(self._options.max_bytes_per_trigger / self._tails.message_bytes)))
         return plan_end(start, {**dict.fromkeys(channels, 0), **tails}, limit)
 
     def ranges(self, start: Mapping[str, int], end: Mapping[str, int]) -> list[StreamRange]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from vpp_contract.names import TOPOLOGY_STREAM
 from vpp_contract.topology import Channel, ChannelState, Topology, decode_topology
@@ -71,35 +72,45 @@ class Tails:
         self._had_messages: set[str] = set()
         self.problems: dict[str, str] = {}
         """`<channel>/<stream>` -> why its end is unknown."""
+        self.message_bytes = 0.0
+        """The mean size of the newest messages, of the stream where they are largest."""
 
     def look(self, channels: Mapping[str, Channel]) -> tuple[dict[str, int], dict[str, Observation]]:
-        """Return the end of every stream that answered, and for those seen to be idle the proof of it."""
+        """Return the end of every stream that answered, and for those seen to be idle the proof of it.
+
+        The proof holds for the moment before the stream was asked: under load an answer may come in pieces. Also renews
+        `message_bytes`.
+        """
         ends: dict[str, int] = {}
+        sizes: list[float] = []
         idle: dict[str, Observation] = {}
-        open_ones: list[tuple[str, Subscription]] = []
+        open_ones: list[tuple[str, int, Subscription]] = []
         awake = {key: one for key, one in channels.items() if one.state is not ChannelState.ASLEEP}
         self.problems = {key: text for key, text in self.problems.items() if key in awake}
         self._had_messages &= channels.keys()
         for key, channel in awake.items():
             if time.monotonic() >= self._not_before.get(key, 0.0):
                 try:
-                    open_ones.append((key, self._subscribe(channel)))
+                    asked_us = time.time_ns() // 1000
+                    open_ones.append((key, asked_us, self._subscribe(channel)))
                 except StreamingError as error:
                     self._failed(key, channel, error)
-        for key, subscription in open_ones:
+        for key, asked_us, subscription in open_ones:
             try:
                 first_seconds = _FIRST_SECONDS_OF_KNOWN if key in self._had_messages else _FIRST_SECONDS_OF_EMPTY
-                tail, is_idle = _chase(subscription, first_seconds)
-                ends[key] = tail
-                if tail:
+                end = _chase(subscription, first_seconds)
+                ends[key] = end.tail
+                if end.tail:
                     self._had_messages.add(key)
-                if is_idle and tail:
-                    idle[key] = Observation(tail=tail, at_us=time.time_ns() // 1000)
+                    sizes.append(end.message_bytes)
+                if end.is_idle and end.tail:
+                    idle[key] = Observation(tail=end.tail, at_us=asked_us)
                 self._recovered(key)
             except StreamingError as error:
                 self._failed(key, channels[key], error)
             finally:
                 subscription.close()
+        self.message_bytes = max(sizes, default=self.message_bytes)
         return ends, idle
 
     def _subscribe(self, channel: Channel) -> Subscription:
@@ -129,14 +140,23 @@ class Tails:
         self._not_before.pop(key, None)
 
 
-def _chase(subscription: Subscription, first_seconds: float) -> tuple[int, bool]:
-    """Follow a subscription to the end: the offset after the last message seen, and whether nothing more was coming."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    tail: int
+    is_idle: bool
+    message_bytes: float
+
+
+def _chase(subscription: Subscription, first_seconds: float) -> _End:
+    """Follow a subscription until nothing more comes, or for long enough."""
     messages = subscription.poll(first_seconds)
     deadline = time.monotonic() + _CHASE_SECONDS
-    tail = 0
+    tail = count = size = 0
     while messages:
         tail = messages[-1].offset + 1
+        count += len(messages)
+        size += sum(len(message.body) for message in messages)
         if time.monotonic() > deadline:
-            return tail, False
+            break
         messages = subscription.poll(_IDLE_SECONDS)
-    return tail, True
+    return _End(tail=tail, is_idle=not messages, message_bytes=size / count if count else 0.0)
