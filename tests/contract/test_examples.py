@@ -12,12 +12,21 @@ from typing import Any
 import pytest
 import yaml
 
+from vpp_operator.api.nanogrid import parse_nanogrid_spec
+from vpp_operator.api.queuechannel import parse_queuechannel_spec
+from vpp_operator.api.schema import pending_fields
+from vpp_operator.api.vppcluster import parse_vppcluster_spec
 from vpplocal import toolchain_binary
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 FOLDERS = sorted(str(file.parent.relative_to(EXAMPLES)) for file in EXAMPLES.rglob("kustomization.yaml"))
 PLANTS = ("plant", "plant-data", "single-site", "external-services")
+PARSERS = {
+    "VPPCluster": parse_vppcluster_spec,
+    "QueueChannel": parse_queuechannel_spec,
+    "NanoGrid": parse_nanogrid_spec,
+}
 
 Object = Mapping[str, Any]
 
@@ -73,6 +82,12 @@ def test_channels_and_sites_name_the_plant_beside_them(folder: str) -> None:
 @pytest.mark.parametrize("folder", PLANTS)
 def test_a_plant_leaves_its_namespace_to_whoever_applies_it(folder: str) -> None:
     assert all("namespace" not in item["metadata"] for item in build(folder))
+
+
+@pytest.mark.parametrize("folder", PLANTS)
+def test_the_operator_understands_every_resource_and_acts_on_every_field(folder: str) -> None:
+    for item in build(folder):
+        assert list(pending_fields(PARSERS[item["kind"]](item["spec"]))) == []
 
 
 def test_the_data_overlay_changes_profiles_and_nothing_else() -> None:
