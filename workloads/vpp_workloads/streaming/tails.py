@@ -20,8 +20,9 @@ from vpp_workloads.streaming.plan import Observation
 
 _LOG = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
-# A stream that had messages still has its last one: it is worth waiting for, also from a broker short of CPU time.
-_FIRST_SECONDS_OF_KNOWN = 2.0
+# A stream that had messages still has its last one: it is worth waiting for, also from a broker short of CPU time. So is
+# that of a stream never looked at: a query that reads what is available looks only once.
+_FIRST_SECONDS = 2.0
 _FIRST_SECONDS_OF_EMPTY = 0.2
 _IDLE_SECONDS = 0.005
 _CHASE_SECONDS = 0.2
@@ -69,7 +70,7 @@ class Tails:
         self._broker_of, self._connections = broker_of, connections
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
-        self._had_messages: set[str] = set()
+        self._had_messages: dict[str, bool] = {}
         self.problems: dict[str, str] = {}
         """`<channel>/<stream>` -> why its end is unknown."""
         self.message_bytes = 0.0
@@ -87,7 +88,7 @@ class Tails:
         open_ones: list[tuple[str, int, Subscription]] = []
         awake = {key: one for key, one in channels.items() if one.state is not ChannelState.ASLEEP}
         self.problems = {key: text for key, text in self.problems.items() if key in awake}
-        self._had_messages &= channels.keys()
+        self._had_messages = {key: had for key, had in self._had_messages.items() if key in channels}
         for key, channel in awake.items():
             if time.monotonic() >= self._not_before.get(key, 0.0):
                 try:
@@ -97,11 +98,11 @@ class Tails:
                     self._failed(key, channel, error)
         for key, asked_us, subscription in open_ones:
             try:
-                first_seconds = _FIRST_SECONDS_OF_KNOWN if key in self._had_messages else _FIRST_SECONDS_OF_EMPTY
-                end = _chase(subscription, first_seconds)
+                was_empty = self._had_messages.get(key) is False
+                end = _chase(subscription, _FIRST_SECONDS_OF_EMPTY if was_empty else _FIRST_SECONDS)
                 ends[key] = end.tail
+                self._had_messages[key] = self._had_messages.get(key, False) or end.tail > 0
                 if end.tail:
-                    self._had_messages.add(key)
                     sizes.append(end.message_bytes)
                 if end.is_idle and end.tail:
                     idle[key] = Observation(tail=end.tail, at_us=asked_us)
