@@ -20,8 +20,8 @@ from vpp_workloads.streaming.plan import Observation
 
 _LOG = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
-# A stream that had messages still has its last one: it is worth waiting for, also from a broker short of CPU time. So is
-# that of a stream never looked at: a query that reads what is available looks only once.
+# A stream that had messages still has its last one: it is worth waiting for, also from a broker short of CPU time. So
+# is that of a stream never looked at: a query that reads what is available looks only once.
 _FIRST_SECONDS = 2.0
 _FIRST_SECONDS_OF_EMPTY = 0.2
 _IDLE_SECONDS = 0.005
