@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import ChannelClosedByBroker
 
 from vpp_contract.names import TOPOLOGY_STREAM, readings_key
 from vpp_contract.readings import BATCH_CONTENT_TYPE, Reading, encode_batch
@@ -96,10 +97,36 @@ class Streams:
     def announce(self) -> None:
         """Put the topology out on the control broker, as its last message."""
         self._generation += 1
-        arguments = {"x-queue-type": "stream"}
+        if not self._has(TOPOLOGY_STREAM):  # other tests make it, too, with arguments of their own
+            with self.open() as channel:
+                channel.queue_declare(TOPOLOGY_STREAM, durable=True, arguments={"x-queue-type": "stream"})
         with self.open() as channel:
-            channel.queue_declare(TOPOLOGY_STREAM, durable=True, arguments=arguments)
             channel.basic_publish("", TOPOLOGY_STREAM, encode_topology(self.topology()))
+
+    def _has(self, stream: str) -> bool:
+        try:
+            with self.open() as channel:
+                channel.queue_declare(stream, passive=True)
+        except ChannelClosedByBroker:
+            return False
+        return True
+
+    def wait_until_trimmed(self, name: str, deadline_seconds: float = 30.0) -> None:
+        """Wait until a stream's limits have taken its first segments; the broker does that when it has time."""
+        deadline = time.monotonic() + deadline_seconds
+        while self._first_offset(name) == 0:
+            assert time.monotonic() < deadline, f"the stream of {name} still begins at 0"
+            time.sleep(0.2)
+
+    def _first_offset(self, name: str) -> int:
+        with self.open() as channel:
+            channel.basic_qos(prefetch_count=1)
+            arguments = {"x-stream-offset": "first"}
+            for _, properties, _ in channel.consume(
+                self.channels[name].stream, arguments=arguments, inactivity_timeout=5
+            ):
+                return int(properties.headers["x-stream-offset"])
+        raise AssertionError("unreachable")
 
     def publish(self, name: str, messages: Sequence[tuple[str, bytes]], content_type: str = BATCH_CONTENT_TYPE) -> None:
         """Publish messages with their routing keys into a channel's stream, each confirmed."""

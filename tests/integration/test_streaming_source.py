@@ -197,6 +197,7 @@ def test_a_lost_stream_and_a_trimmed_one_are_reported_with_their_ranges(
         reading.drain()  # offsets 0 to 2 of q-1 are planned now, and not committed
     streams.delete("q-1")
     streams.publish("q-0", site_batches("house-01", range(400), size=1))
+    streams.wait_until_trimmed("q-0")
     reading.fail_at = -1
     reading.drain()
     losses = {row.channel: row for row in reading.rows() if row.fault == "loss"}
@@ -212,6 +213,7 @@ def test_a_lost_stream_and_a_trimmed_one_are_reported_with_their_ranges(
 def test_loss_can_be_an_error(spark: SparkSession, streams: Streams, tmp_path: Path) -> None:
     streams.add("q-0", arguments=SMALL)
     streams.publish("q-0", site_batches("house-01", range(400), size=1))
+    streams.wait_until_trimmed("q-0")
     reading = Reading(spark, tmp_path, fixed(streams) | {"failOnDataLoss": "true"})
     with pytest.raises(StreamingQueryException, match=r"offsets 0 to \d+ of q-0/readings-\w+ are lost"):
         reading.drain()
