@@ -39,13 +39,12 @@ class InfluxApi:
         answer = await self._call(
             at, "GET", "/api/v2/buckets", params={"org": at.org, "name": at.bucket}, headers=_token(at)
         )
-        if answer.status == 404:
+        if answer.status == 404 and "organization" in answer.text():
             raise NotReady(
                 "InfluxOrganisationMissing",
                 f"InfluxDB at {at.url} has no organisation {at.org} that this token can see; make it, or change org",
             )
-        found = self._checked(answer, at).json().get("buckets", ())
-        if not found:
+        if answer.status == 404 or not self._checked(answer, at).json().get("buckets"):
             raise NotReady(
                 "InfluxBucketMissing",
                 f"InfluxDB at {at.url} has no bucket {at.bucket} in {at.org} that this token may use; make it",

@@ -107,7 +107,7 @@ class FakeBrokerSession(AmqpSession):
         self._later(lambda: self._take(tag, parcel))
         return tag
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, *, abort: bool = False) -> None:
         if not self._over:
             self._over = True
             self.listener.ended(self, reason)

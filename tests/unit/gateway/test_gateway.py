@@ -177,6 +177,21 @@ def test_a_broker_that_confirms_nothing_is_given_up(start: Start, broker: FakeBr
     assert gateway.flush(PATIENCE_SECONDS)
 
 
+def test_a_failure_in_the_event_loop_does_not_end_the_gateway(
+    start: Start, broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise AssertionError("a mistake in a library")
+
+    gateway = start()
+    gateway.wait_connected(PATIENCE_SECONDS)
+    broker.sessions[-1].loop.add_callback_threadsafe(fail)
+    wait_for(lambda: len(broker.sessions) == 2)
+    gateway.accept(measurements(3))
+    assert gateway.flush(PATIENCE_SECONDS)
+    assert "the event loop failed and begins anew" in caplog.text
+
+
 def test_an_invalid_measurement_is_refused_with_all_beside_it(start: Start, broker: FakeBroker) -> None:
     gateway = start()
     bad = dataclasses.replace(measurements(1)[0], power_kw=float("nan"))

@@ -56,7 +56,7 @@ class AmqpSession:
         self._deadline = loop.call_later(settings.connect_seconds, self._too_slow)
         self._connection: Any = pika.SelectConnection(
             _parameters(settings),
-            on_open_callback=lambda connection: connection.channel(on_open_callback=self._channel_open),
+            on_open_callback=self._connection_open,
             on_open_error_callback=lambda _connection, error: self._end(explain(error, settings)),
             on_close_callback=lambda _connection, error: self._end(explain(error, settings)),
             custom_ioloop=loop,
@@ -78,11 +78,21 @@ class AmqpSession:
         self._tag += 1
         return self._tag
 
-    def close(self, reason: str) -> None:
-        """Give the connection up; a peer that does not answer cannot delay this."""
-        if not self._over and (self._connection.is_open or not self._connection.is_closing):
+    def close(self, reason: str, *, abort: bool = False) -> None:
+        """Give the connection up; a peer that does not answer cannot delay this.
+
+        A connection that is not open yet ends by its own deadlines, because pika's loop may fail when it is closed
+        during the handshake; `abort` closes it all the same, for when the loop is about to end anyway.
+        """
+        if self._connection.is_open or (abort and not self._connection.is_closed and not self._connection.is_closing):
             self._connection.close()
         self._end(reason)
+
+    def _connection_open(self, connection: Any) -> None:
+        if self._over:
+            connection.close()
+        else:
+            connection.channel(on_open_callback=self._channel_open)
 
     def _channel_open(self, channel: Any) -> None:
         if self._over:
@@ -120,10 +130,8 @@ class AmqpSession:
             self._listener.blocked(self, reason)
 
     def _too_slow(self) -> None:
-        where = _address(self._settings)
-        self.close(
-            f"broker {where} did not open a channel within {self._settings.connect_seconds:g} s; is it overloaded?"
-        )
+        where, seconds = _address(self._settings), self._settings.connect_seconds
+        self.close(f"broker {where} opened no channel within {seconds:g} s; is it overloaded, or no AMQP 0.9.1 broker?")
 
     def _end(self, reason: str) -> None:
         if not self._over:

@@ -78,19 +78,40 @@ class Publisher:
             alive = self.running
             self.state, self.reason, self._stopping = State.CLOSED, "closed", True
             self._changed.notify_all()
+            if alive:
+                self._loop.add_callback_threadsafe(self._shut_down)
         if alive:
-            self._loop.add_callback_threadsafe(self._shut_down)
             self._thread.join(_JOIN_SECONDS)
+        elif self._thread.ident is None:
+            self._loop.close()
 
     def _run(self) -> None:
-        self._loop.call_later(0, self._connect)
-        self._loop.call_later(_WATCH_SECONDS, self._watch)
-        self._loop.start()
+        while not self._stopping:
+            self._loop.call_later(0, self._connect)
+            self._loop.call_later(_WATCH_SECONDS, self._watch)
+            try:
+                self._loop.start()
+            except Exception as error:  # noqa: BLE001
+                # Whatever fails here must not end the thread: the spool goes on filling and has to go on emptying.
+                _LOG.exception("gateway of %s: the event loop failed and begins anew", self._settings.site)
+                self._begin_anew(f"the event loop failed: {error!r}")
         self._loop.close()
+
+    def _begin_anew(self, reason: str) -> None:
+        time.sleep(_FIRST_RECONNECT_SECONDS)
+        with self._changed:
+            self._loop.close()
+            self._loop = IOLoop()
+            self._session, self._pump_timer, self._wake_pending = None, None, False
+            self._sender.end()
+            if not self._stopping:
+                self.state = State.CONNECTING
+                self._note(reason)
+                self._changed.notify_all()
 
     def _shut_down(self) -> None:
         if self._session is not None:
-            self._session.close("closed")
+            self._session.close("closed", abort=True)
         self._loop.call_later(_LAST_FRAMES_SECONDS, self._loop.stop)
 
     def _connect(self) -> None:
