@@ -9,7 +9,8 @@ from typing import Any, Final
 from vpp_contract import environment as variables
 from vpp_contract.names import SIMULATOR_PORT
 from vpp_operator.api.nanogrid import NanoGridSpec
-from vpp_operator.api.vppcluster import Simulator, VPPClusterSpec
+from vpp_operator.api.simulator import Simulator
+from vpp_operator.api.vppcluster import VPPClusterSpec
 from vpp_operator.resources import names
 from vpp_operator.resources.images import Images
 from vpp_operator.resources.metadata import Owner, config_map, digest, environment, selector_labels, service

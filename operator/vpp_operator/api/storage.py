@@ -1,0 +1,67 @@
+"""Where a plant keeps history and checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from vpp_operator.api.schema import BYTES, Rule, described
+from vpp_operator.api.shared import Reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where the twin's history and the stream's checkpoint are kept."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="storage-external-url",
+            rule="self.type != 'External' || self.url != ''",
+            message="storage of type External needs url, for example hdfs://name-node:8020/vpp",
+        ),
+        Rule(
+            name="storage-url-external-only",
+            rule="self.type == 'External' || self.url == ''",
+            message="storage.url is for type External only; remove it or set type to External",
+        ),
+        Rule(
+            name="storage-replication",
+            rule="self.replication <= self.dataNodes",
+            message="storage.replication must not be above storage.dataNodes; each copy needs a data node of its own",
+        ),
+        Rule(
+            name="storage-type-fixed",
+            rule="self.type == oldSelf.type",
+            message="storage.type cannot change, it would leave the history behind; make a new VPPCluster",
+        ),
+        Rule(
+            name="storage-volumes-fixed",
+            rule="self.size == oldSelf.size && self.storageClassName == oldSelf.storageClassName",
+            message="storage.size and storageClassName cannot change, volumes have them; make a new VPPCluster",
+        ),
+        Rule(
+            name="storage-data-nodes-stay",
+            rule="self.type != 'HDFS' || self.dataNodes >= oldSelf.dataNodes",
+            message="storage.dataNodes must not shrink, a removed node takes its blocks along; keep or raise it",
+        ),
+    )
+
+    type: str = described(
+        "HDFS: the operator runs a name node and data nodes. Volume: one volume at the driver "
+        "(for workers on the same node). External: a file system you run, by url.",
+        default="HDFS",
+        enum=("HDFS", "Volume", "External"),
+    )
+    size: str = described("Size of each node's volume.", default="4Gi", pattern=BYTES, longest=20)
+    data_nodes: int = described("HDFS data nodes.", default=1, minimum=1, maximum=100)
+    replication: int = described("Copies of each HDFS block.", default=1, minimum=1, maximum=10)
+    storage_class_name: str = described("Storage class of the volumes; empty: the cluster's default.", default="")
+    url: str = described(
+        "Folder on an external file system that Spark can write: hdfs://, s3a:// or file://.",
+        default="",
+        pattern=r"^((hdfs|s3a|file)://.*)?$",
+        longest=1024,
+    )
+    secret_ref: Reference | None = described(
+        "Secret with the external file system's credentials.", default=None, pending=True
+    )
