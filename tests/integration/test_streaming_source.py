@@ -16,6 +16,7 @@ from tests.integration.streams import Line, Streams, a_reading, site_batches, wa
 from vpp_contract.readings import JSON_CONTENT_TYPE, encode_json
 from vpp_contract.topology import encode_topology
 from vpp_operator.ports import BrokerAddress
+from vpp_workloads.streaming.amqp import Broker, Connections
 from vpp_workloads.streaming.source import SOURCE_NAME
 
 SMALL = {"x-max-length-bytes": 20_000, "x-stream-max-segment-size-bytes": 10_000}
@@ -226,3 +227,22 @@ def test_a_wrong_password_is_one_sentence(spark: SparkSession, streams: Streams,
     reading.drain()
     assert reading.rows() == []
     assert "ACCESS_REFUSED" in status.read_text()
+
+
+def test_the_end_of_a_stream_is_seen_every_time_it_is_looked_for(streams: Streams) -> None:
+    stream = streams.add("q-0").stream
+    streams.publish("q-0", site_batches("house-01", range(1)))
+    broker = Broker(
+        host=streams.broker.host,
+        port=streams.broker.amqp_port,
+        username=streams.broker.username,
+        password=streams.broker.password,
+    )
+    connections = Connections("test")
+    try:
+        for _ in range(20):
+            subscription = connections.subscribe(broker, stream, offset="last", prefetch=10, deadline_seconds=5)
+            assert [message.offset for message in subscription.poll(2)] == [0]
+            subscription.close()
+    finally:
+        connections.close()

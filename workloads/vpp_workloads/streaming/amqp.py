@@ -8,6 +8,7 @@ here and nothing else, positions live in Spark's checkpoint.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -113,7 +114,14 @@ class Subscription:
             if self._unacknowledged >= self._ack_every:
                 self._channel.basic_ack(self._tag, multiple=True)
                 self._unacknowledged = 0
-            self._connection.process_data_events(time_limit=seconds)
+            deadline = time.monotonic() + seconds
+            remaining = seconds
+            while True:
+                # Returns for any event of the connection, also for what is left of a subscription closed before.
+                self._connection.process_data_events(time_limit=remaining)
+                remaining = deadline - time.monotonic()
+                if self._pending or remaining <= 0 or self._channel.is_closed:
+                    break
             if self._channel.is_closed and not self._pending:
                 raise BrokerUnavailableError(f"{self._broker.host} cancelled the reading of {self._stream}")
         messages, self._pending = self._pending, []
