@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -92,16 +93,77 @@ def test_killing_driver_worker_and_operator_loses_and_duplicates_nothing(running
     assert result["energy_max_relative_error"] <= 1e-6
 
 
+def seconds_until(what: str, probe: Callable[[], bool]) -> float:
+    started = time.monotonic()
+    wait_until(what, probe, timeout_seconds=30, explain=lambda: "the operator did not repair it", interval_seconds=0.5)
+    return time.monotonic() - started
+
+
 def test_a_deleted_stateful_set_is_back_within_ten_seconds(running_plant: Kube) -> None:
     kube = running_plant
     name = f"{plant.VPP}-hdfs-datanode"
     kube.run("delete", "statefulset", name, "-n", NAMESPACE, "--cascade=orphan")
-    started = time.monotonic()
-    wait_until(
-        "the StatefulSet's return",
-        lambda: bool(kube.run("get", "statefulset", name, "-n", NAMESPACE, "--ignore-not-found", "-o", "name").strip()),
-        timeout_seconds=20,
-        explain=lambda: "the operator did not repair it",
-        interval_seconds=0.5,
+
+    def is_there() -> bool:
+        return bool(kube.run("get", "statefulset", name, "-n", NAMESPACE, "--ignore-not-found", "-o", "name").strip())
+
+    assert seconds_until("the StatefulSet's return", is_there) <= 10
+
+
+def test_a_deleted_secret_is_back_within_ten_seconds_with_the_same_password(running_plant: Kube) -> None:
+    kube = running_plant
+    name = "house-01-gateway"
+    password = kube.get("secret", name, "-n", NAMESPACE)["data"]["password"]
+    kube.run("delete", "secret", name, "-n", NAMESPACE)
+
+    def is_there() -> bool:
+        return bool(kube.get("secret", name, "-n", NAMESPACE)["data"]["password"] == password)
+
+    assert seconds_until("the Secret's return", is_there) <= 10
+
+
+def management(kube: Kube, method: str, path: str) -> int:
+    """Call a channel's management API from inside the cluster, as its administrator; return the HTTP status."""
+    secret = kube.get("secret", f"{plant.CHANNELS}-admin", "-n", NAMESPACE)["data"]
+    account = ":".join(base64.b64decode(secret[key]).decode() for key in ("username", "password"))
+    url = f"http://{plant.CHANNELS}-0.{plant.CHANNELS}-nodes.{NAMESPACE}.svc:15672/api/{path}"
+    program = (
+        "import sys, urllib.request as r, urllib.error as e\n"
+        "q = r.Request(sys.argv[2], method=sys.argv[1], headers={'Authorization': 'Basic ' + sys.argv[3]})\n"
+        "try: print(r.urlopen(q, timeout=10).status)\n"
+        "except e.HTTPError as error: print(error.code)\n"
     )
-    assert time.monotonic() - started <= 10
+    basic = base64.b64encode(account.encode()).decode()
+    return int(kube.run("exec", "-n", NAMESPACE, live.SIMULATOR_POD, "--", "python", "-c", program, method, url, basic))
+
+
+def test_a_deleted_binding_is_back_within_ten_seconds(running_plant: Kube) -> None:
+    kube = running_plant
+    binding = "bindings/%2F/e/ingress/e/readings/%23"
+    assert management(kube, "DELETE", binding) == 204
+    assert seconds_until("the binding's return", lambda: management(kube, "GET", binding) == 200) <= 10
+
+
+def test_at_rest_the_operator_writes_nothing(running_plant: Kube) -> None:
+    kube = running_plant
+    pods = kube.get("pods", "-n", install.OPERATOR_NAMESPACE, "-l", "app.kubernetes.io/component=operator")["items"]
+
+    def writes() -> list[str]:
+        text = kube.pod_http(install.OPERATOR_NAMESPACE, pods[0]["metadata"]["name"], 8000, "/metrics")
+        return [line for line in text.splitlines() if line.startswith("vpp_operator_writes_total")]
+
+    settled: list[list[str]] = [[]]
+
+    def is_settled() -> bool:
+        settled.append(writes())
+        return settled[-1] == settled[-2]
+
+    wait_until(
+        "the end of the repairs' writes",
+        is_settled,
+        timeout_seconds=120,
+        explain=lambda: str(settled[-1]),
+        interval_seconds=8,
+    )
+    time.sleep(20)
+    assert writes() == settled[-1]
