@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "hack"), str(ROOT / "workloads")]
 
 from vppdemo import install, live, plant, report  # noqa: E402
 from vppdemo.kube import DemoError, Kube  # noqa: E402
-from vppdemo.memory import PeakMemory  # noqa: E402
+from vppdemo.memory import PeakMemory, operator_resident_mib  # noqa: E402
 from vppdemo.versions import running_versions  # noqa: E402
 
 NAMESPACE = os.environ.get("VPP_DEMO_NAMESPACE", "vpp-demo")
@@ -74,6 +74,7 @@ def run(data_folder: Path | None, out: Path) -> list[str]:
         audit=audit,
         seconds=seconds,
         peak_memory_gib=memory.close(),
+        operator_mib=operator_resident_mib(kube, install.OPERATOR_NAMESPACE),
         versions=versions,
     )
     out.parent.mkdir(exist_ok=True)
@@ -91,7 +92,8 @@ def _audit(kube: Kube) -> dict[str, object]:
 
 def _print_result(result: dict[str, object], out: Path, kube: Kube) -> None:
     print("\n" + report.site_table(result["sites"]))  # type: ignore[arg-type]  # a list of mappings from the audit
-    for name in ("readings", "energy_max_relative_error", "latency_ms", "seconds", "peak_memory_gib", "versions"):
+    figures = ("readings", "energy_max_relative_error", "latency_ms", "seconds")
+    for name in (*figures, "peak_memory_gib", "operator_resident_mib", "versions"):
         value = result[name]
         text = ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
         print(f"{name.replace('_', ' '):26}{text}")

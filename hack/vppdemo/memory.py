@@ -1,10 +1,16 @@
-"""The peak of memory in use while the demo runs, so that a reader knows what machine it takes."""
+"""Memory: its peak on this machine while the demo runs, and what the operator alone needs."""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
+
+from vppdemo.kube import DemoError, Kube
+
+OPERATOR_METRICS_PORT = 8000
+_RESIDENT = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
 
 
 def machine_used_gib(meminfo: Path = Path("/proc/meminfo")) -> float:
@@ -37,3 +43,16 @@ class PeakMemory:
         self._stop.set()
         self._thread.join(timeout=5)
         return self.peak_gib
+
+
+def operator_resident_mib(kube: Kube, namespace: str) -> float | None:
+    """Return the resident memory of the largest operator pod in MiB, by its own metrics; None if none answers."""
+    found = []
+    try:
+        pods = kube.get("pods", "-n", namespace, "-l", "app.kubernetes.io/component=operator")["items"]
+        for pod in pods:
+            metrics = kube.pod_http(namespace, pod["metadata"]["name"], OPERATOR_METRICS_PORT, "/metrics")
+            found += [float(text) / 1024**2 for text in _RESIDENT.findall(metrics)]
+    except DemoError:
+        return None
+    return max(found, default=None)

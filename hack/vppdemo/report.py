@@ -46,6 +46,7 @@ def summary(
     audit: Mapping[str, Any],
     seconds: Mapping[str, float],
     peak_memory_gib: float,
+    operator_mib: float | None,
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the content of `out/demo.json`: the audit's figures beside what the run itself measured."""
@@ -57,6 +58,7 @@ def summary(
         "latency_ms": audit["latency_ms"],
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "peak_memory_gib": round(peak_memory_gib, 2),
+        "operator_resident_mib": None if operator_mib is None else round(operator_mib, 1),
         "versions": dict(versions),
         "sites": audit["sites"],
     }

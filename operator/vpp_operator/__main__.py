@@ -1,6 +1,6 @@
 """Starts the operator: `python -m vpp_operator`.
 
-`--once` looks at every plant once and ends; `--dry-run` prints what would be applied for the resources in a file.
+`--once` looks at every plant once and ends; `--dry-run` prints what would be applied for the resources in files.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import kopf
+import yaml
 from prometheus_client import start_http_server
 
 from vpp_contract.environment import SettingError
@@ -25,8 +28,9 @@ from vpp_operator.handlers import operator_settings, register
 from vpp_operator.leader import Leadership
 from vpp_operator.metrics import LEADER
 from vpp_operator.plants import Plants
-from vpp_operator.ports import PLANT_KINDS, Ports
+from vpp_operator.ports import PLANT_KINDS, Manifest, Ports, Refused
 from vpp_operator.reconcile import Memory, plant_names, reconcile_plant
+from vpp_operator.reconcile.preview import preview
 from vpp_operator.settings import Settings, read_settings
 
 _LOG = logging.getLogger("vpp_operator")
@@ -56,6 +60,7 @@ async def run(settings: Settings) -> None:
 async def _lead(
     ports: Ports, settings: Settings, leadership: Leadership, health: healths.Health, stop: asyncio.Event
 ) -> None:
+    await check_kinds(ports, settings)
     LEADER.set(1)
     health.listening()
     plants = Plants(functools.partial(reconcile_plant, ports, settings, Memory()), settings.resync_seconds)
@@ -86,6 +91,23 @@ async def _lead(
         raise VPPError(f"watching ended: {kopf_task.exception()}")
 
 
+async def check_kinds(ports: Ports, settings: Settings) -> None:
+    """Return when the API server knows the operator's kinds and lets it list them.
+
+    Raises:
+        VPPError: it does not; the text says what to do.
+    """
+    namespaces: tuple[str | None, ...] = settings.watch_namespaces or (None,)
+    for kind in PLANT_KINDS:
+        try:
+            await ports.kubernetes.list(kind, namespaces[0])
+        except Refused as error:
+            raise VPPError(
+                f"{error}; the operator needs its resource definitions (kubectl apply --server-side "
+                "-f charts/vpp-operator/crds) and the rights that its chart gives it"
+            ) from None
+
+
 async def _until(stop: asyncio.Event, work: object) -> None:
     """Await work, or the stop event, whichever comes first."""
     task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # any awaitable
@@ -112,6 +134,29 @@ async def run_once(settings: Settings) -> None:
             await reconcile_plant(ports, settings, memory, namespace, name)
 
 
+def dry_run(settings: Settings, files: Sequence[str]) -> None:
+    """Print the manifests that the resources in some files stand for, as YAML; `-` is standard input.
+
+    Raises:
+        VPPError: a file cannot be read, or a resource in it cannot be carried out.
+    """
+    documents: list[Manifest] = []
+    for file in files:
+        try:
+            text = sys.stdin.read() if file == "-" else Path(file).read_text()
+            found = [document for document in yaml.safe_load_all(text) if document is not None]
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise VPPError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from None
+        for document in found:
+            if not isinstance(document, dict):
+                raise VPPError(f"{file} holds something that is no resource: {str(document)[:60]!r}")
+        documents += found
+    manifests = preview(documents, settings.images, settings.namespace)
+    if not manifests:
+        raise VPPError(f"there is no VPPCluster in {', '.join(files)}; give the files of a whole plant")
+    print(yaml.safe_dump_all(manifests, sort_keys=False, explicit_start=True), end="")
+
+
 def configure_logging(settings: Settings) -> None:
     """Send the log to standard error, plain or as JSON."""
     formats = {
@@ -131,10 +176,16 @@ def main() -> int:
     """Run as a program."""
     parser = argparse.ArgumentParser(prog="vpp_operator", description=__doc__)
     parser.add_argument("--once", action="store_true", help="look at every plant once and end")
+    parser.add_argument(
+        "--dry-run", nargs="+", metavar="FILE", help="print what would be applied for the resources in files"
+    )
     arguments = parser.parse_args()
     try:
         settings = read_settings(os.environ)
         configure_logging(settings)
+        if arguments.dry_run:
+            dry_run(settings, arguments.dry_run)
+            return 0
         asyncio.run(run_once(settings) if arguments.once else run(settings))
     except (SettingError, VPPError) as error:
         print(f"vpp-operator: {error}", file=sys.stderr)

@@ -14,6 +14,7 @@ import pytest
 from vpp_contract.names import SIMULATOR_PORT
 from vppdemo import install, live, plant
 from vppdemo.kube import Kube, wait_until
+from vppdemo.memory import OPERATOR_METRICS_PORT, operator_resident_mib
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a day of two minutes, and pods that come back
 NAMESPACE = "vpp-e2e-faults"
@@ -61,6 +62,15 @@ def is_back(kube: Kube, namespace: str, selector: str, old_uid: str) -> Callable
     return probe
 
 
+def wait_for_return(kube: Kube, name: str, namespace: str, selector: str, old_uid: str) -> None:
+    wait_until(
+        f"the return of the {name}",
+        is_back(kube, namespace, selector, old_uid),
+        timeout_seconds=120,
+        explain=lambda: "it was killed, and no new pod is ready",
+    )
+
+
 def audit(kube: Kube) -> dict[str, Any]:
     command = ("python", "-m", "vpp_workloads.streaming.audit", "--ledger-url", f"http://{plant.VPP}-simulator:8091")
     text = kube.run("exec", "-n", NAMESPACE, live.DRIVER_POD, "--", *command, timeout_seconds=180)
@@ -68,8 +78,13 @@ def audit(kube: Kube) -> dict[str, Any]:
     return result
 
 
-def test_killing_driver_worker_and_operator_loses_and_duplicates_nothing(running_plant: Kube) -> None:
+def test_killing_servers_driver_worker_and_operator_loses_and_duplicates_nothing(running_plant: Kube) -> None:
     kube = running_plant
+    outage = ("influxdb", "hdfs-namenode", "hdfs-datanode")
+    wait_for_more_readings(kube)
+    uids = {name: kill(kube, NAMESPACE, f"app.kubernetes.io/component={name}") for name in outage}
+    for name, uid in uids.items():
+        wait_for_return(kube, name, NAMESPACE, f"app.kubernetes.io/component={name}", uid)
     victims = (
         ("driver", NAMESPACE, "app.kubernetes.io/component=driver"),
         ("worker", NAMESPACE, "app.kubernetes.io/component=worker"),
@@ -77,13 +92,7 @@ def test_killing_driver_worker_and_operator_loses_and_duplicates_nothing(running
     )
     for name, namespace, selector in victims:
         wait_for_more_readings(kube)
-        uid = kill(kube, namespace, selector)
-        wait_until(
-            f"the return of the {name}",
-            is_back(kube, namespace, selector, uid),
-            timeout_seconds=120,
-            explain=lambda: "it was killed, and no new pod is ready",
-        )
+        wait_for_return(kube, name, namespace, selector, kill(kube, namespace, selector))
     live.follow_day(kube, NAMESPACE, timeout_seconds=420)
     result = audit(kube)
     assert result["readings"]["confirmed"] > 0
@@ -149,7 +158,7 @@ def test_at_rest_the_operator_writes_nothing(running_plant: Kube) -> None:
     pods = kube.get("pods", "-n", install.OPERATOR_NAMESPACE, "-l", "app.kubernetes.io/component=operator")["items"]
 
     def writes() -> list[str]:
-        text = kube.pod_http(install.OPERATOR_NAMESPACE, pods[0]["metadata"]["name"], 8000, "/metrics")
+        text = kube.pod_http(install.OPERATOR_NAMESPACE, pods[0]["metadata"]["name"], OPERATOR_METRICS_PORT, "/metrics")
         return [line for line in text.splitlines() if line.startswith("vpp_operator_writes_total")]
 
     settled: list[list[str]] = [[]]
@@ -167,3 +176,9 @@ def test_at_rest_the_operator_writes_nothing(running_plant: Kube) -> None:
     )
     time.sleep(20)
     assert writes() == settled[-1]
+
+
+def test_at_rest_the_operator_needs_little_memory(running_plant: Kube) -> None:
+    resident = operator_resident_mib(running_plant, install.OPERATOR_NAMESPACE)
+    assert resident is not None
+    assert resident <= 150

@@ -28,7 +28,14 @@ def result(**readings: int) -> dict[str, Any]:
         "latency_ms": {"p50": 1.0, "p99": 2.0},
         "sites": [SITE],
     }
-    return summary(profile="physical", audit=audit, seconds={"total": 1.26}, peak_memory_gib=1.234, versions={})
+    return summary(
+        profile="physical",
+        audit=audit,
+        seconds={"total": 1.26},
+        peak_memory_gib=1.234,
+        operator_mib=81.26,
+        versions={},
+    )
 
 
 def test_a_run_without_loss_has_no_fault() -> None:

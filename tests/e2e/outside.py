@@ -1,0 +1,99 @@
+"""Servers that a plant uses and does not own: a RabbitMQ and an InfluxDB that somebody else runs, as plain pods."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from vppdemo.kube import Kube, wait_until
+
+INFLUX_ORG, INFLUX_BUCKET, INFLUX_TOKEN = "energy", "region", "outside-token-0123456789"
+BROKER_USERNAME, BROKER_PASSWORD = "region-admin", "outside-password"
+
+_RABBITMQ = """
+mkdir -p /tmp/rabbitmq && cd /tmp/rabbitmq
+printf 'default_user = %s\\ndefault_pass = %s\\nloopback_users = none\\n' "$ADMIN" "$PASSWORD" > rabbitmq.conf
+printf '[rabbitmq_management,rabbitmq_stream,rabbitmq_mqtt,rabbitmq_consistent_hash_exchange].' > plugins
+export RABBITMQ_CONFIG_FILE=$PWD/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=$PWD/plugins RABBITMQ_MNESIA_BASE=$PWD
+exec rabbitmq-server
+"""
+
+
+def run_rabbitmq(kube: Kube, namespace: str, image: str) -> str:
+    """Start a RabbitMQ and return its host name."""
+    environment = {
+        "HOME": "/tmp/rabbitmq",
+        "RABBITMQ_NODENAME": "rabbit@localhost",
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
+        "ADMIN": BROKER_USERNAME,
+        "PASSWORD": BROKER_PASSWORD,
+    }
+    _run(kube, namespace, "outside-rabbitmq", image, ("sh", "-c", _RABBITMQ), environment, (5672, 15672))
+    return f"outside-rabbitmq.{namespace}.svc"
+
+
+def broker_users(kube: Kube, namespace: str) -> set[str]:
+    """Return the names of the accounts on that RabbitMQ."""
+    command = ("rabbitmqctl", "--quiet", "--formatter", "json", "list_users")
+    listed = json.loads(kube.run("exec", "-n", namespace, "outside-rabbitmq", "--", *command))
+    return {user["user"] for user in listed}
+
+
+def run_influxdb(kube: Kube, namespace: str, image: str) -> str:
+    """Start an InfluxDB, set it up with the organisation, bucket and token above, and return its URL."""
+    environment = {
+        "HOME": "/tmp",
+        "INFLUXD_BOLT_PATH": "/tmp/influxd.bolt",
+        "INFLUXD_SQLITE_PATH": "/tmp/influxd.sqlite",
+        "INFLUXD_ENGINE_PATH": "/tmp/engine",
+    }
+    _run(kube, namespace, "outside-influxdb", image, ("influxd",), environment, (8086,))
+    setup = {
+        "username": "owner",
+        "password": "outside-password",
+        "org": INFLUX_ORG,
+        "bucket": INFLUX_BUCKET,
+        "token": INFLUX_TOKEN,
+    }
+    route = f"/api/v1/namespaces/{namespace}/pods/outside-influxdb:8086/proxy/api/v2/setup"
+    kube.run("create", "--raw", route, "-f", "-", stdin=json.dumps(setup))
+    return f"http://outside-influxdb.{namespace}.svc:8086"
+
+
+def _run(
+    kube: Kube,
+    namespace: str,
+    name: str,
+    image: str,
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    ports: tuple[int, ...],
+) -> None:
+    labels = {"app": name}
+    container = {
+        "name": name,
+        "image": image,
+        "command": list(command),
+        "env": [{"name": key, "value": value} for key, value in environment.items()],
+        "ports": [{"containerPort": port} for port in ports],
+        "readinessProbe": {"tcpSocket": {"port": ports[-1]}, "periodSeconds": 1},
+    }
+    pod = _object("v1", "Pod", namespace, name, {"containers": [container]}, labels)
+    listed = [{"name": f"p{port}", "port": port} for port in ports]
+    service = _object("v1", "Service", namespace, name, {"selector": labels, "ports": listed}, labels)
+    kube.apply(pod, service)
+
+    def is_ready() -> bool:
+        conditions = kube.get("pod", name, "-n", namespace)["status"].get("conditions", [])
+        return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+    wait_until(f"the start of {name}", is_ready, timeout_seconds=90, explain=lambda: "its pod is not ready")
+
+
+def _object(
+    version: str, kind: str, namespace: str, name: str, spec: Mapping[str, Any], labels: Mapping[str, str]
+) -> Mapping[str, Any]:
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}

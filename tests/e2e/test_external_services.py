@@ -1,0 +1,153 @@
+"""A plant on servers that others run: wrong credentials are told and heal by themselves, and leaving cleans up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e import outside
+from vpp_contract.names import DRIVER_PORT
+from vppdemo import install, live
+from vppdemo.kube import Kube, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]  # eight pods start, and each fault is waited for twice
+NAMESPACE = "vpp-e2e-outside"
+VPP, CHANNELS, SITE = "region", "region-ingest", "house-01"
+KINDS = "all,secrets,configmaps,persistentvolumeclaims,networkpolicies,poddisruptionbudgets,serviceaccounts,vpp"
+SITE_DOCUMENT: Mapping[str, Any] = {
+    "apiVersion": "vpp.energy/v1alpha1",
+    "kind": "NanoGrid",
+    "metadata": {"name": SITE},
+    "spec": {
+        "vppRef": {"name": VPP},
+        "source": {"type": "Simulated"},
+        "location": {"latitude": 54.8, "longitude": -1.6},
+        "pv": {"nominalKw": 4},
+    },
+}
+
+
+def objects(kube: Kube) -> set[str]:
+    return set(kube.run("get", KINDS, "-n", NAMESPACE, "-o", "name").split())
+
+
+@dataclass(frozen=True)
+class Region:
+    """The plant of examples/external-services, and what was in its namespace before it."""
+
+    kube: Kube
+    before: set[str]
+
+    def set_secret(self, name: str, **texts: str) -> None:
+        metadata = {"name": name, "namespace": NAMESPACE}
+        self.kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": texts})
+
+    def condition(self, kind: str) -> Mapping[str, str]:
+        status = self.kube.get("vppcluster", VPP, "-n", NAMESPACE).get("status", {})
+        found: list[Mapping[str, str]] = [one for one in status.get("conditions", []) if one["type"] == kind]
+        return found[0] if found else {}
+
+    def wait_for(self, kind: str, status: str, reason: str, seconds: float = 90) -> str:
+        """Wait until a condition says so and return its message."""
+
+        def is_so() -> bool:
+            found = self.condition(kind)
+            return (found.get("status"), found.get("reason")) == (status, reason)
+
+        wait_until(
+            f"{kind} {status} with the reason {reason}",
+            is_so,
+            timeout_seconds=seconds,
+            explain=lambda: f"it is {dict(self.condition(kind))}",
+        )
+        return self.condition(kind)["message"]
+
+
+def documents(broker_host: str, influx_url: str) -> list[Mapping[str, Any]]:
+    """Return the example's resources with the servers of this test and a volume for the history."""
+    text = (install.ROOT / "examples" / "external-services" / "plant.yaml").read_text()
+    plant, channels = yaml.safe_load_all(text)
+    external = plant["spec"]["broker"]["external"]
+    external |= {"host": broker_host, "managementUrl": f"http://{broker_host}:15672"}
+    plant["spec"]["monitoring"]["influxdb"]["url"] = influx_url
+    plant["spec"]["storage"] = {"type": "Volume", "size": "1Gi"}
+    plant["spec"]["workerPools"][0]["memory"] = "1Gi"
+    plant["spec"]["simulator"] = {"acceleration": 720}
+    channels["spec"]["channel"] = {"storage": "1Gi"}
+    return [
+        {**one, "metadata": {**one["metadata"], "namespace": NAMESPACE}} for one in (plant, channels, SITE_DOCUMENT)
+    ]
+
+
+@pytest.fixture(scope="module")
+def region(operator: Kube, images: Mapping[str, str]) -> Iterator[Region]:
+    kube = operator
+    install.remove(kube, NAMESPACE)
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    host = outside.run_rabbitmq(kube, NAMESPACE, images["vpp-rabbitmq"])
+    url = outside.run_influxdb(kube, NAMESPACE, images["vpp-influxdb"])
+    region = Region(kube, set())
+    region.set_secret("region-broker", username=outside.BROKER_USERNAME, password=outside.BROKER_PASSWORD)
+    region.set_secret("region-influxdb", token="not-the-token")
+    before = objects(kube)
+    kube.apply(*documents(host, url))
+    yield Region(kube, before)
+    install.remove(kube, NAMESPACE)
+
+
+def test_a_wrong_token_is_told_and_the_right_one_is_enough_to_heal(region: Region) -> None:
+    message = region.wait_for("MetricsAvailable", "False", "InfluxUnauthorized")
+    assert "token" in message
+    region.set_secret("region-influxdb", token=outside.INFLUX_TOKEN)
+    region.wait_for("MetricsAvailable", "True", "InfluxAnswers")
+    region.wait_for("Ready", "True", "Running", seconds=240)
+
+
+def test_readings_reach_the_twin_without_a_server_of_the_plants_own(region: Region) -> None:
+    assert not {name for name in objects(region.kube) if f"{VPP}-control" in name or f"{VPP}-influxdb-0" in name}
+    accepted: list[int] = [0]
+
+    def some_are_in() -> bool:
+        progress = live.progress(region.kube, NAMESPACE, f"{VPP}-driver-0", DRIVER_PORT)
+        accepted[0] = progress["readings"]["accepted"]
+        return accepted[0] > 100
+
+    wait_until(
+        "a hundred readings in the twin",
+        some_are_in,
+        timeout_seconds=120,
+        explain=lambda: f"it has accepted {accepted[0]}",
+    )
+    assert f"site-{SITE}" in outside.broker_users(region.kube, NAMESPACE)
+
+
+def test_channels_are_exposed_as_their_spec_says(region: Region) -> None:
+    service = region.kube.get("service", CHANNELS, "-n", NAMESPACE)
+    assert service["spec"]["type"] == "LoadBalancer"
+    assert service["metadata"]["annotations"]["service.beta.kubernetes.io/aws-load-balancer-type"] == "nlb"
+
+
+def test_a_wrong_password_of_the_control_broker_is_told_and_heals(region: Region) -> None:
+    region.set_secret("region-broker", username=outside.BROKER_USERNAME, password="wrong")
+    message = region.wait_for("Ready", "False", "ControlBrokerUnavailable")
+    assert "region-broker" in message or "outside-rabbitmq" in message
+    region.set_secret("region-broker", username=outside.BROKER_USERNAME, password=outside.BROKER_PASSWORD)
+    region.wait_for("Ready", "True", "Running", seconds=120)
+
+
+def test_deleted_the_plant_leaves_its_volumes_and_nothing_else(region: Region) -> None:
+    kube = region.kube
+    volumes = {name for name in objects(kube) if name.startswith("persistentvolumeclaim/")}
+    assert volumes
+    kube.run("delete", "nanogrids,queuechannels,vppclusters", "--all", "-n", NAMESPACE, timeout_seconds=120)
+    wait_until(
+        "the removal of everything but volumes",
+        lambda: objects(kube) == region.before | volumes,
+        timeout_seconds=120,
+        explain=lambda: f"too many: {objects(kube) - region.before - volumes}, gone: {region.before - objects(kube)}",
+    )
+    assert outside.broker_users(kube, NAMESPACE) == {outside.BROKER_USERNAME}

@@ -1,0 +1,66 @@
+"""The program's own words: what it says when it is given nothing to work with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from tests.plants import SETTINGS
+from vpp_operator.__main__ import check_kinds, main
+from vpp_operator.errors import VPPError
+from vpp_operator.ports import Ports, Refused
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "single-site" / "plant.yaml"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["vpp_operator", *arguments])
+    return main()
+
+
+def test_a_dry_run_prints_manifests_as_yaml(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--dry-run", str(EXAMPLE)) == 0
+    kinds = [manifest["kind"] for manifest in yaml.safe_load_all(capsys.readouterr().out)]
+    assert kinds.count("StatefulSet") == 6
+    assert "Secret" in kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("kind: [", "cannot be read as YAML: while parsing a flow node"),
+        ("just words", "holds something that is no resource: 'just words'"),
+        ("kind: Namespace\nmetadata: {name: x}", "there is no VPPCluster in"),
+        ("kind: VPPCluster\nmetadata: {name: x}\nspec: {workerPools: 3}", "VPPCluster default/x: "),
+    ],
+)
+def test_a_file_that_is_no_plant_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, sentence: str
+) -> None:
+    file = tmp_path / "plant.yaml"
+    file.write_text(text)
+    assert run(monkeypatch, "--dry-run", str(file)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("vpp-operator: ")
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+async def test_a_cluster_without_the_definitions_is_told_how_to_get_them() -> None:
+    class WithoutDefinitions:
+        async def list(self, kind: Any, namespace: str | None, selector: str = "") -> list[Any]:
+            assert namespace == "plants"
+            raise Refused(f"cannot list {kind.plural}: 404 page not found")
+
+    ports = cast(Ports, SimpleNamespace(kubernetes=WithoutDefinitions()))
+    with pytest.raises(
+        VPPError, match=r"cannot list vppclusters: 404.*apply --server-side -f charts/vpp-operator/crds"
+    ):
+        await check_kinds(ports, replace(SETTINGS, watch_namespaces=("plants",)))
