@@ -42,7 +42,7 @@ _CONDITIONS: Final = _list(
 )
 _DECISION: Final[Schema] = {
     "type": "object",
-    "description": "The last decision with its inputs, rule, requirement, result and constraints.",
+    "description": "The last decision with its inputs, rule, requirement, result and constraints. Not written yet.",
     "x-kubernetes-preserve-unknown-fields": True,
 }
 
@@ -74,12 +74,10 @@ STATUS: Final = {
         topologyGeneration=_whole("Generation of the topology last published."),
         streaming=_object(
             "What the streaming driver says of itself.",
-            state=_text("Starting, Running or Failed."),
+            state=_text("Starting, Running, Failed; Unknown while the driver does not answer."),
             reason=_text("Why it is not running."),
         ),
-        simulator=_object(
-            "The simulator.", state=_text("Waiting, Running or Finished."), sites=_whole("Simulated sites.")
-        ),
+        simulator=_object("The simulator.", state=_text("Waiting or Running."), sites=_whole("Simulated sites.")),
         sites=_whole("NanoGrids of this plant."),
         lastDecision=_DECISION,
     ),
@@ -90,7 +88,7 @@ STATUS: Final = {
             "The channels.",
             "name",
             name=_text("Name of the channel and of its pod."),
-            state=_text("Starting, Active, Standby, Draining, Asleep or Down."),
+            state=_text("Starting, Active or Down; Standby, Draining and Asleep are not written yet."),
             stream=_text("The stream that holds the channel's readings."),
             host=_text("Host name of the channel's broker."),
             committedOffset=_whole("Offset up to which the twin has committed the stream."),
@@ -113,7 +111,7 @@ STATUS: Final = {
         secretName=_text("Secret with the site's account and gateway settings."),
         ders={"type": "array", "items": {"type": "string"}, "description": "The site's DERs."},
         source=_text("Gateway or Simulated."),
-        role=_text("Prosumer, Consumer or Balanced."),
+        role=_text("Prosumer, Consumer or Balanced. Not written yet."),
     ),
 }
 

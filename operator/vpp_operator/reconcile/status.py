@@ -174,6 +174,7 @@ def channel_entry(report: ChannelReport) -> dict[str, Any]:
         "host": report.host,
         "committedOffset": report.committed_offset,
         "firstOffset": report.first_offset,
+        "messages": report.messages,
         "reason": report.reason or None,
     }
     return {name: value for name, value in values.items() if value is not None}

@@ -6,6 +6,7 @@ import pytest
 
 from tests.plants import CLUSTER, HOUSE, Plant, resource
 from vpp_contract.topology import ChannelState
+from vpp_operator.api.status import STATUS
 
 
 async def test_a_plant_comes_up_from_its_resources() -> None:
@@ -262,3 +263,23 @@ async def test_events_are_written_when_a_condition_turns_and_only_then() -> None
     assert plant.condition("VPPCluster", "demo")["reason"] == "ControlBrokerUnavailable"
     turned = len(kubernetes.names("Event")) - events
     assert turned == 4, "the plant's Ready and Degraded, and the two sites' Ready, once each"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("VPPCluster", "demo"), ("QueueChannel", "ingest"), ("NanoGrid", "house-01")]
+)
+async def test_a_status_has_every_field_of_its_schema_but_those_that_say_so(kind: str, name: str) -> None:
+    plant = Plant()
+    await plant.settle()
+    declared = STATUS[kind]["properties"]
+    status = plant.world.kubernetes.there(kind, name)["status"]
+    missing = {
+        field for field in declared if field not in status and "Not written yet" not in declared[field]["description"]
+    }
+    assert missing <= {"lost"}  # there only after a loss
+    for entry in status.get("channels", ()):
+        assert set(declared["channels"]["items"]["properties"]) - set(entry) <= {
+            "reason",
+            "committedOffset",
+            "firstOffset",
+        }
