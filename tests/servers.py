@@ -61,7 +61,7 @@ class Servers:
     def influxdb(self) -> InfluxAddress:
         """Start an InfluxDB that nobody has set up yet."""
         name = names.influxdb(VPP)
-        made = secret(self.owner, name, "influxdb", INFLUX_SECRET)
+        made = secret(self.owner, names.influxdb_secret(VPP), "influxdb", INFLUX_SECRET)
         self._start([made, *influxdb.influxdb(self.owner, spec(), self.images, INFLUX_SECRET)], f"{name}-0")
         url = f"http://{self.address(f'{name}-0')}:{influxdb.PORT}"
         return InfluxAddress(url=url, org="vpp", bucket="vpp", token=INFLUX_SECRET["token"])

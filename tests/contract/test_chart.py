@@ -31,12 +31,12 @@ TABLE_OF_RIGHTS = {
     ("vpp.energy", "vppclusters/status"): "patch",
     ("vpp.energy", "queuechannels/status"): "patch",
     ("vpp.energy", "nanogrids/status"): "patch",
-    ("apps", "statefulsets"): "list watch create patch delete",
-    ("", "services"): "list watch create patch delete",
-    ("", "configmaps"): "list watch create patch delete",
+    ("apps", "statefulsets"): "get list watch create patch delete",
+    ("", "services"): "get list watch create patch delete",
+    ("", "configmaps"): "get list watch create patch delete",
     ("", "secrets"): "get list watch create patch delete",
-    ("policy", "poddisruptionbudgets"): "list create patch delete",
-    ("networking.k8s.io", "networkpolicies"): "list create patch delete",
+    ("policy", "poddisruptionbudgets"): "get list create patch delete",
+    ("networking.k8s.io", "networkpolicies"): "get list create patch delete",
     ("", "pods"): "list watch patch delete",
     ("", "persistentvolumeclaims"): "list delete",
     ("", "events"): "create",
@@ -138,7 +138,7 @@ def test_everything_the_operator_makes_may_be_made_changed_and_removed() -> None
     given = rights(operator_cluster_role())
     for kind in OWNED_KINDS:
         group = kind.api_version.rpartition("/")[0]
-        assert {"list", "create", "patch", "delete"} <= given[group, kind.plural]
+        assert {"get", "list", "create", "patch", "delete"} <= given[group, kind.plural]
 
 
 def test_everything_the_operator_watches_may_be_listed_and_watched() -> None:

@@ -99,7 +99,9 @@ async def test_a_lost_token_is_recovered_with_the_password_that_the_secret_holds
 ) -> None:
     name = names.influxdb(VPP)
     patch = json.dumps({"stringData": {"password": "a new password"}})
-    servers.kube.run("patch", "secret", name, "-n", servers.namespace, "-p", patch, "--field-manager", "person")
+    servers.kube.run(
+        "patch", "secret", names.influxdb_secret(VPP), "-n", servers.namespace, "-p", patch, "--field-manager", "person"
+    )
     await asyncio.to_thread(servers.restart, f"{name}-0")
     at = dataclasses.replace(ready, url=f"http://{servers.address(f'{name}-0')}:8086")
     await influx.check(at)  # the old token is as good as before

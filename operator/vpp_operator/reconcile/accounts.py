@@ -80,9 +80,9 @@ class Accounts:
         def make() -> dict[str, str]:
             return {"token": self._randomness.password(), "password": self._randomness.password()}
 
-        made = self._texts(names.influxdb(self._picture.name), make, ("token", "password"))
+        made = self._texts(names.influxdb_secret(self._picture.name), make, ("token", "password"))
         return {**address, "token": made["token"], "password": made["password"]}
 
     def replace_influx_token(self, token: str) -> None:
         """Remember a token that was recovered; the next look writes it over the one that is no longer valid."""
-        self._memory.replaced[names.influxdb(self._picture.name)] = {"token": token}
+        self._memory.replaced[names.influxdb_secret(self._picture.name)] = {"token": token}

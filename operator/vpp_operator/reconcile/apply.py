@@ -9,9 +9,10 @@ from typing import Any
 from vpp_operator.metrics import WRITES
 from vpp_operator.ports import OWNED_KINDS, POD, Kubernetes, Manifest, Refused
 from vpp_operator.reconcile.gather import Picture, is_deleting
-from vpp_operator.resources.metadata import HASH_ANNOTATION, digest
+from vpp_operator.resources.metadata import HASH_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL, digest
 
 _LOG = logging.getLogger(__name__)
+_KINDS = {kind.kind: kind for kind in OWNED_KINDS}
 
 
 def covers(live: Any, wanted: Any) -> bool:
@@ -62,6 +63,10 @@ async def apply_all(kubernetes: Kubernetes, picture: Picture, wanted: Sequence[M
         live = picture.owned.get(key)
         if live is not None and (is_deleting(live) or covers(live, manifest)):
             continue
+        if live is None and await _is_somebody_elses(kubernetes, manifest):
+            there = f"{key[0]} {picture.namespace}/{key[1]}"
+            refusals.append(f"{there} is there already and is not the operator's; give it another name")
+            continue
         try:
             await kubernetes.apply(manifest)
         except Refused as error:
@@ -76,6 +81,18 @@ async def apply_all(kubernetes: Kubernetes, picture: Picture, wanted: Sequence[M
     return writes
 
 
+async def _is_somebody_elses(kubernetes: Kubernetes, manifest: Manifest) -> bool:
+    """Tell whether an object of that name is there that neither labels nor owner give to the operator.
+
+    Applying would take it over, and deleting the plant would delete it.
+    """
+    metadata = manifest["metadata"]
+    found = await kubernetes.get(_KINDS[manifest["kind"]], metadata["namespace"], metadata["name"])
+    if found is None or found["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) == MANAGED_BY:
+        return False
+    return not set(_owners(found)).intersection(_owners(manifest))
+
+
 async def _remove_unwanted(kubernetes: Kubernetes, picture: Picture, wanted: Sequence[Manifest]) -> int:
     """Delete what the owners of the wanted objects also own, but want no longer.
 
@@ -83,12 +100,11 @@ async def _remove_unwanted(kubernetes: Kubernetes, picture: Picture, wanted: Seq
     """
     names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in wanted}
     owners = {owner for manifest in wanted for owner in _owners(manifest)}
-    kinds = {kind.kind: kind for kind in OWNED_KINDS}
     removed = 0
     for (kind, name), live in picture.owned.items():
         if (kind, name) in names or is_deleting(live) or not owners.intersection(_owners(live)):
             continue
-        await kubernetes.delete(kinds[kind], picture.namespace, name, uid=live["metadata"]["uid"])
+        await kubernetes.delete(_KINDS[kind], picture.namespace, name, uid=live["metadata"]["uid"])
         WRITES.labels(kind=kind).inc()
         _LOG.info("removed %s %s/%s: it is no longer wanted", kind, picture.namespace, name)
         removed += 1

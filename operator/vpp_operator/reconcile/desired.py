@@ -69,7 +69,7 @@ def desired(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
     reader = accounts.reader()
     wanted = [
         secret(owner, names.reader_secret(owner.vpp), "reader", reader),
-        secret(owner, names.influxdb(owner.vpp), "influxdb", plan.influx),
+        secret(owner, names.influxdb_secret(owner.vpp), "influxdb", plan.influx),
     ]
     if spec.broker.external is None:
         admin = accounts.admin(names.control(owner.vpp))

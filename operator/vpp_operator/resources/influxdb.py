@@ -50,7 +50,7 @@ def influxdb(owner: Owner, spec: VPPClusterSpec, images: Images, secret: Mapping
         cpu_request="20m",
         memory_request="128Mi",
         memory_limit=settings.memory,
-        environment=environment(variables, {"ADMIN_PASSWORD": (name, "password")}),
+        environment=environment(variables, {"ADMIN_PASSWORD": (names.influxdb_secret(owner.vpp), "password")}),
         claims=(Claim(name="data", size=settings.size, path=_DATA, storage_class=settings.storage_class_name),),
         annotations=scrape(PORT),
         config_hash=digest(secret.get("password", "")),

@@ -19,8 +19,13 @@ def reader_secret(vpp: str) -> str:
 
 
 def influxdb(vpp: str) -> str:
-    """Return InfluxDB's StatefulSet, Service and Secret."""
+    """Return InfluxDB's StatefulSet and Service."""
     return f"{vpp}-influxdb"
+
+
+def influxdb_secret(vpp: str) -> str:
+    """Return the Secret with InfluxDB's address and token. `<vpp>-influxdb` is what users like to call theirs."""
+    return f"{vpp}-influxdb-access"
 
 
 def hdfs(vpp: str) -> str:

@@ -31,10 +31,9 @@ def network_policies(
     everything = _policy(
         owner, owner.vpp, {VPP_LABEL: owner.vpp}, [{"from": [plant, operator]}, {"ports": _ports(_METRICS_PORTS)}]
     )
-    exposures = {
-        CHANNEL: [channel.service for channel in channels],
-        CONTROL: [spec.broker.service],
-    }
+    exposures = {CHANNEL: [channel.service for channel in channels]} if channels else {}
+    if spec.broker.external is None:
+        exposures[CONTROL] = [spec.broker.service]
     return [everything, *(_clients(owner, component, services) for component, services in exposures.items())]
 
 

@@ -159,7 +159,8 @@ def _pool(owner: Owner, spec: VPPClusterSpec, images: Images, pool: WorkerPool, 
 
 
 def _driver(owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mapping[str, Any]) -> Workload:
-    name, reader, influx = names.driver(owner.vpp), names.reader_secret(owner.vpp), names.influxdb(owner.vpp)
+    name, reader = names.driver(owner.vpp), names.reader_secret(owner.vpp)
+    influx = names.influxdb_secret(owner.vpp)
     host, port = control_address(owner, spec)
     settings = spec.streaming
     heap = max(384, mebibytes(settings.driver.memory) // 2)

@@ -135,8 +135,32 @@ async def test_a_managed_influxdb_whose_token_is_lost_gets_a_new_one() -> None:
     influx.tokens[url] = "somebody changed it"
     await plant.settle()
     assert influx.recovered == 1
-    data = plant.world.kubernetes.there("Secret", "demo-influxdb")["data"]
+    data = plant.world.kubernetes.there("Secret", "demo-influxdb-access")["data"]
     assert base64.b64decode(data["token"]).decode() == influx.tokens[url] == "recovered-1"
+    assert plant.condition("VPPCluster", "demo")["status"] == "True"
+
+
+async def test_an_object_of_somebody_else_is_left_alone_and_named() -> None:
+    plant = Plant()
+    user_secret(plant, "demo-reader", username="mine", password="precious")
+    await plant.settle()
+    theirs = plant.world.kubernetes.there("Secret", "demo-reader")
+    assert base64.b64decode(theirs["data"]["password"]) == b"precious"
+    assert "ownerReferences" not in theirs["metadata"]
+    ready = plant.condition("VPPCluster", "demo")
+    assert (ready["status"], ready["reason"]) == ("False", "Refused")
+    assert "Secret plants/demo-reader is there already and is not the operator's" in ready["message"]
+    plant.world.kubernetes.remove("Secret", "demo-reader")
+    await plant.settle()
+    assert plant.condition("VPPCluster", "demo")["status"] == "True"
+
+
+async def test_an_object_that_lost_its_labels_is_still_known_by_its_owner() -> None:
+    plant = Plant()
+    await plant.settle()
+    plant.change("ConfigMap", "demo-hdfs", {"metadata": {"labels": None}})
+    await plant.settle()
+    assert plant.world.kubernetes.there("ConfigMap", "demo-hdfs")["metadata"]["labels"]["vpp.energy/vpp"] == "demo"
     assert plant.condition("VPPCluster", "demo")["status"] == "True"
 
 

@@ -99,7 +99,7 @@ async def test_a_restarted_operator_applies_nothing_anew() -> None:
         ("Secret", "demo-reader"),
         ("Secret", "house-01-gateway"),
         ("Secret", "ingest-admin"),
-        ("Secret", "demo-influxdb"),
+        ("Secret", "demo-influxdb-access"),
         ("NetworkPolicy", "demo"),
     ],
 )

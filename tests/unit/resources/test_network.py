@@ -1,0 +1,55 @@
+"""Network policies of a plant. Manifests only: the local node has nothing that would enforce them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vpp_operator.api.queuechannel import parse_queuechannel_spec
+from vpp_operator.api.vppcluster import parse_vppcluster_spec
+from vpp_operator.resources.metadata import Owner
+from vpp_operator.resources.network import network_policies
+
+OWNER = Owner(api_version="v1", kind="VPPCluster", name="demo", namespace="plants", uid="u", vpp="demo")
+POOLS = [{"name": "small"}]
+EXTERNAL = {"host": "rabbit", "managementUrl": "http://rabbit:15672", "secretRef": {"name": "rabbit"}}
+
+
+def manifest_policies(
+    *, channels: list[dict[str, Any]] | None = None, broker: dict[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    spec = parse_vppcluster_spec({"workerPools": POOLS, "broker": broker or {}})
+    services = [{"vppRef": {"name": "demo"}, **one} for one in ([{}] if channels is None else channels)]
+    made = network_policies(OWNER, spec, [parse_queuechannel_spec(one) for one in services], "vpp-system")
+    return {policy["metadata"]["name"]: policy["spec"] for policy in made}
+
+
+def test_manifest_other_namespaces_reach_metrics_ports_and_nothing_else() -> None:
+    own, metrics = manifest_policies()["demo"]["ingress"]
+    assert own["from"] == [
+        {"podSelector": {"matchLabels": {"vpp.energy/vpp": "demo"}}},
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "vpp-system"}}},
+    ]
+    assert "ports" not in own
+    assert "from" not in metrics
+    assert {port["port"] for port in metrics["ports"]} == {8086, 8090, 8091, 15692}
+
+
+@pytest.mark.parametrize("component", ["channel", "control"])
+def test_manifest_client_ports_are_open_to_the_plants_namespace_only(component: str) -> None:
+    (rule,) = manifest_policies()[f"demo-{component}-clients"]["ingress"]
+    assert rule["from"] == [{"podSelector": {}}]
+    assert {port["port"] for port in rule["ports"]} == {5672, 1883}
+
+
+@pytest.mark.parametrize("component", ["channel", "control"])
+def test_manifest_a_service_outside_the_cluster_opens_client_ports_to_everyone(component: str) -> None:
+    service = {"service": {"type": "LoadBalancer"}}
+    made = manifest_policies(channels=[service]) if component == "channel" else manifest_policies(broker=service)
+    (rule,) = made[f"demo-{component}-clients"]["ingress"]
+    assert "from" not in rule
+
+
+def test_manifest_there_is_no_policy_for_brokers_that_the_plant_does_not_run() -> None:
+    assert set(manifest_policies(channels=[], broker={"external": EXTERNAL})) == {"demo"}
