@@ -21,6 +21,7 @@ from vpp_operator.ports import (
     ALL_KINDS,
     BrokerAddress,
     Conflict,
+    Connection,
     DriverProgress,
     InfluxAddress,
     Kind,
@@ -214,6 +215,8 @@ class FakeBroker:
     first: dict[str, int] = field(default_factory=dict)
     topologies: list[Topology] = field(default_factory=list)
     policies_set: list[Mapping[str, Any]] = field(default_factory=list)
+    connections: dict[str, str] = field(default_factory=dict)
+    """Name -> account."""
     writes: int = 0
     down: bool = False
 
@@ -274,6 +277,9 @@ class FakeBrokers:
     async def remove(self, at: BrokerAddress, path: Sequence[str]) -> None:
         broker = self._at(at)
         broker.writes += 1
+        if path[0] == "connections":
+            broker.connections.pop(path[-1], None)
+            return
         broker.drop(path[0], path[-1])
         if path[0] == "users":
             for section in ("permissions", "topic_permissions"):
@@ -296,6 +302,19 @@ class FakeBrokers:
     async def first_offset(self, at: BrokerAddress, stream: str) -> int | None:
         broker = self._at(at)
         return broker.first.get(stream, 0) if broker.messages.get(stream) else None
+
+    async def tail_offset(self, at: BrokerAddress, stream: str) -> int | None:
+        broker = self._at(at)
+        return broker.first.get(stream, 0) + broker.messages[stream] if broker.messages.get(stream) else None
+
+    async def mark_end(self, at: BrokerAddress, stream: str) -> int:
+        broker = self._at(at)
+        broker.writes += 1
+        broker.messages[stream] = broker.messages.get(stream, 0) + 1
+        return broker.first.get(stream, 0) + broker.messages[stream] - 1
+
+    async def connections(self, at: BrokerAddress) -> Sequence[Connection]:
+        return [Connection(name=name, username=user) for name, user in self._at(at).connections.items()]
 
     async def publish_topology(self, at: BrokerAddress, topology: Topology) -> None:
         broker = self._at(at)

@@ -114,6 +114,14 @@ class StreamExtent:
     segments: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A client's connection to a broker."""
+
+    name: str
+    username: str
+
+
 class Brokers(Protocol):
     """The management API of RabbitMQ servers."""
 
@@ -139,6 +147,22 @@ class Brokers(Protocol):
 
     async def first_offset(self, at: BrokerAddress, stream: str) -> int | None:
         """Return the offset of a stream's oldest message, None while it is empty."""
+        ...
+
+    async def tail_offset(self, at: BrokerAddress, stream: str) -> int | None:
+        """Return the offset behind a stream's newest message, None if none came in time."""
+        ...
+
+    async def mark_end(self, at: BrokerAddress, stream: str) -> int:
+        """Publish an end marker into a stream and return its offset.
+
+        Raises:
+            Unavailable: it was not confirmed, or not found again.
+        """
+        ...
+
+    async def connections(self, at: BrokerAddress) -> Sequence[Connection]:
+        """Return the connections of all clients; `remove(at, ("connections", name))` closes one."""
         ...
 
     async def publish_topology(self, at: BrokerAddress, topology: Topology) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from vpp_contract.names import SIMULATOR_PORT
+from tests.e2e.running_day import finish_without_loss, kill, wait_for_more_readings, wait_for_return
 from vppdemo import install, live, plant
 from vppdemo.kube import Kube, wait_until
 from vppdemo.memory import OPERATOR_METRICS_PORT, operator_resident_mib
@@ -28,78 +26,18 @@ def running_plant(operator: Kube, data_folder: Path | None) -> Iterator[Kube]:
     install.remove(operator, NAMESPACE)
 
 
-def confirmed(kube: Kube) -> int:
-    return int(live.progress(kube, NAMESPACE, live.SIMULATOR_POD, SIMULATOR_PORT).get("confirmed", 0))
-
-
-def wait_for_more_readings(kube: Kube) -> None:
-    before = confirmed(kube)
-    wait_until(
-        "more readings",
-        lambda: confirmed(kube) > before,
-        timeout_seconds=60,
-        explain=lambda: f"the day stands still at {before} confirmed readings",
-    )
-
-
-def kill(kube: Kube, namespace: str, selector: str) -> str:
-    """Delete one pod of a selection without grace and return its uid."""
-    pod = kube.get("pods", "-n", namespace, "-l", selector)["items"][0]
-    name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-    kube.run("delete", "pod", name, "-n", namespace, "--grace-period=0", "--force", "--wait=false")
-    return str(uid)
-
-
-def is_back(kube: Kube, namespace: str, selector: str, old_uid: str) -> Callable[[], bool]:
-    def probe() -> bool:
-        pods = kube.get("pods", "-n", namespace, "-l", selector)["items"]
-        return any(
-            pod["metadata"]["uid"] != old_uid
-            and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
-            for pod in pods
-        )
-
-    return probe
-
-
-def wait_for_return(kube: Kube, name: str, namespace: str, selector: str, old_uid: str) -> None:
-    wait_until(
-        f"the return of the {name}",
-        is_back(kube, namespace, selector, old_uid),
-        timeout_seconds=120,
-        explain=lambda: "it was killed, and no new pod is ready",
-    )
-
-
-def audit(kube: Kube) -> dict[str, Any]:
-    command = ("python", "-m", "vpp_workloads.streaming.audit", "--ledger-url", f"http://{plant.VPP}-simulator:8091")
-    text = kube.run("exec", "-n", NAMESPACE, live.DRIVER_POD, "--", *command, timeout_seconds=180)
-    result: dict[str, Any] = json.loads(text)
-    return result
-
-
 def test_killing_servers_driver_worker_and_operator_loses_and_duplicates_nothing(running_plant: Kube) -> None:
     kube = running_plant
     outage = ("influxdb", "hdfs-namenode", "hdfs-datanode")
-    wait_for_more_readings(kube)
-    uids = {name: kill(kube, NAMESPACE, f"app.kubernetes.io/component={name}") for name in outage}
-    for name, uid in uids.items():
-        wait_for_return(kube, name, NAMESPACE, f"app.kubernetes.io/component={name}", uid)
-    victims = (
-        ("driver", NAMESPACE, "app.kubernetes.io/component=driver"),
-        ("worker", NAMESPACE, "app.kubernetes.io/component=worker"),
-        ("operator", install.OPERATOR_NAMESPACE, "app.kubernetes.io/component=operator"),
-    )
-    for name, namespace, selector in victims:
-        wait_for_more_readings(kube)
-        wait_for_return(kube, name, namespace, selector, kill(kube, namespace, selector))
-    live.follow_day(kube, NAMESPACE, timeout_seconds=420)
-    result = audit(kube)
-    assert result["readings"]["confirmed"] > 0
-    assert result["readings"]["lost"] == 0
-    assert result["readings"]["duplicated"] == 0
-    assert result["readings"]["phantom"] == 0
-    assert result["energy_max_relative_error"] <= 1e-6
+    wait_for_more_readings(kube, NAMESPACE)
+    uids = {component: kill(kube, NAMESPACE, component) for component in outage}
+    for component, uid in uids.items():
+        wait_for_return(kube, NAMESPACE, component, uid)
+    victims = (("driver", NAMESPACE), ("worker", NAMESPACE), ("operator", install.OPERATOR_NAMESPACE))
+    for component, namespace in victims:
+        wait_for_more_readings(kube, NAMESPACE)
+        wait_for_return(kube, namespace, component, kill(kube, namespace, component))
+    finish_without_loss(kube, NAMESPACE)
 
 
 def seconds_until(what: str, probe: Callable[[], bool]) -> float:

@@ -44,6 +44,8 @@ REQUIRED_QUANTITIES: Final = ("interval_seconds", "power_kw", "energy_kwh")
 DER_BYTES: Final = 64
 BATCH_CONTENT_TYPE: Final = "application/vnd.vpp.readings"
 JSON_CONTENT_TYPE: Final = "application/json"
+END_MARKER_CONTENT_TYPE: Final = "application/vnd.vpp.end"
+"""Of the operator's message behind a stream's last reading, before its channel sleeps; sent to the stream by name."""
 
 _MAGIC: Final = b"VPPR"
 _VERSION: Final = 1

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -18,13 +19,15 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
 from vpp_contract.names import TOPOLOGY_STREAM
+from vpp_contract.readings import END_MARKER_CONTENT_TYPE
 from vpp_contract.topology import Topology, encode_topology
 from vpp_operator.adapters.http import Answer, basic, call
 from vpp_operator.errors import Unavailable
-from vpp_operator.ports import BrokerAddress, Manifest, StreamExtent
+from vpp_operator.ports import BrokerAddress, Connection, Manifest, StreamExtent
 
 _THREADS: Final = 4
 _FIRST_MESSAGE_SECONDS: Final = 2.0
+_NEWEST_AT_ONCE: Final = 500
 T = TypeVar("T")
 
 
@@ -68,6 +71,19 @@ class RabbitMQ:
 
     async def first_offset(self, at: BrokerAddress, stream: str) -> int | None:
         return await self._converse(at, functools.partial(_first_offset, stream))
+
+    async def tail_offset(self, at: BrokerAddress, stream: str) -> int | None:
+        return await self._converse(at, functools.partial(_tail_offset, stream))
+
+    async def mark_end(self, at: BrokerAddress, stream: str) -> int:
+        found = await self._converse(at, functools.partial(_mark_end, stream, uuid.uuid4().bytes))
+        if found is None:
+            raise Unavailable("RabbitMQ", f"{at.host} confirmed an end marker in {stream} and did not show it again")
+        return found
+
+    async def connections(self, at: BrokerAddress) -> Sequence[Connection]:
+        answer = await self._call(at, "GET", ("connections",))
+        return [Connection(name=one["name"], username=one.get("user", "")) for one in answer.json()]
 
     async def publish_topology(self, at: BrokerAddress, topology: Topology) -> None:
         await self._converse(at, functools.partial(_publish, encode_topology(topology)))
@@ -129,6 +145,42 @@ def _with_channel(at: BrokerAddress, timeout_seconds: float, talk: Callable[[Blo
 def _publish(message: bytes, channel: BlockingChannel) -> None:
     channel.confirm_delivery()
     channel.basic_publish("", TOPOLOGY_STREAM, message, pika.BasicProperties(delivery_mode=2), mandatory=True)
+
+
+def _newest(stream: str, channel: BlockingChannel) -> Iterator[tuple[int, bytes] | None]:
+    """Yield offset and body of each message of the newest chunk and what comes behind it, None when none comes."""
+    channel.basic_qos(prefetch_count=_NEWEST_AT_ONCE)
+    arguments = {"x-stream-offset": "last"}
+    for method, properties, body in channel.consume(stream, arguments=arguments, inactivity_timeout=0.1):
+        if method is None:
+            yield None
+            continue
+        channel.basic_ack(method.delivery_tag)
+        yield int(properties.headers["x-stream-offset"]), body
+
+
+def _tail_offset(stream: str, channel: BlockingChannel) -> int | None:
+    tail: int | None = None
+    deadline = time.monotonic() + _FIRST_MESSAGE_SECONDS
+    for found in _newest(stream, channel):
+        if found is not None:
+            tail = found[0] + 1
+        if time.monotonic() > deadline or (found is None and tail is not None):
+            break
+    return tail
+
+
+def _mark_end(stream: str, marker: bytes, channel: BlockingChannel) -> int | None:
+    channel.confirm_delivery()
+    properties = pika.BasicProperties(delivery_mode=2, content_type=END_MARKER_CONTENT_TYPE)
+    channel.basic_publish("", stream, marker, properties, mandatory=True)
+    deadline = time.monotonic() + _FIRST_MESSAGE_SECONDS
+    for found in _newest(stream, channel):
+        if found is not None and found[1] == marker:
+            return found[0]
+        if time.monotonic() > deadline:
+            break
+    return None
 
 
 def _first_offset(stream: str, channel: BlockingChannel) -> int | None:

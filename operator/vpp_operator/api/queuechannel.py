@@ -139,11 +139,10 @@ class QueueChannelSpec:
         pending=True,
     )
     drain_deadline_seconds: int = described(
-        "Seconds after which a drain is given up and the channel stays.",
+        "Seconds after which a drain is given up and the channel stays: unread data never sleeps.",
         default=300,
         minimum=10,
         maximum=86400,
-        pending=True,
     )
     mqtt: Mqtt = described("MQTT devices.", default=Mqtt())
     deletion_policy: str = described(

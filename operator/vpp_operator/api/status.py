@@ -88,13 +88,18 @@ STATUS: Final = {
             "The channels.",
             "name",
             name=_text("Name of the channel and of its pod."),
-            state=_text("Starting, Active or Down; Standby, Draining and Asleep are not written yet."),
+            state=_text("Starting, Waking, Active, Draining, Asleep or Down; Standby is not written yet."),
             stream=_text("The stream that holds the channel's readings."),
             host=_text("Host name of the channel's broker."),
             committedOffset=_whole("Offset up to which the twin has committed the stream."),
             firstOffset=_whole("Offset of the oldest reading that is still stored."),
             messages=_whole("Messages stored."),
             reason=_text("Why the channel is in this state."),
+            drainingSince={**_text("When the drain began."), "format": "date-time"},
+            markerOffset=_whole(
+                "Offset of the end marker behind the last reading; the channel sleeps once it is committed."
+            ),
+            gaveUpGeneration=_whole("Generation of the spec for which the drain has passed drainDeadlineSeconds."),
         ),
         lost=_list(
             "Ranges of offsets that vanished before the twin had read them.",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from vpp_contract.names import STREAM_PREFIX, TRAFFIC_LABEL
 from vpp_operator.api.queuechannel import QueueChannelSpec
+from vpp_operator.decide.channels import State
 from vpp_operator.errors import VPPError
 from vpp_operator.ports import POD, BrokerAddress, Brokers, Manifest, Ports
 from vpp_operator.reconcile import definitions
@@ -19,9 +19,6 @@ from vpp_operator.resources.broker import AMQP_PORT, MANAGEMENT_PORT
 from vpp_operator.resources.channel import ACTIVE
 
 _LOG = logging.getLogger(__name__)
-STARTING: Final = "Starting"
-UP: Final = "Active"
-DOWN: Final = "Down"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +39,17 @@ class ChannelReport:
     name: str
     host: str
     stream: str
-    state: str
+    state: State
     reason: str = ""
     messages: int | None = None
     first_offset: int | None = None
     committed_offset: int | None = None
     loss: Loss | None = None
+    draining_since: float | None = None
+    """When the drain began (seconds since the epoch)."""
+    marker_offset: int | None = None
+    gave_up_generation: int | None = None
+    """The generation of the spec for which a drain has passed its deadline."""
 
     @property
     def key(self) -> str:
@@ -95,10 +97,13 @@ async def look_at_channel(
     reader: tuple[str, str],
     sites: Sequence[Site],
 ) -> ChannelReport:
-    """Bring one channel's broker to what it should be and report it; its pod gets traffic once all is there."""
+    """Bring one channel's broker to what it should be and report it.
+
+    Its pod gets traffic once all is there, unless it drains.
+    """
+    absent = before.state if before.state in (State.STARTING, State.WAKING, State.DRAINING) else State.DOWN
     if pod is None or not pod.ready or pod.deleting:
-        state = STARTING if before.state == STARTING else DOWN
-        return replace(before, state=state, reason=pod.waiting if pod else "its pod is not there yet")
+        return replace(before, state=absent, reason=pod.waiting if pod else "its pod is not there yet")
     at = address(pod, admin)
     try:
         live = await ports.brokers.definitions(at)
@@ -106,7 +111,11 @@ async def look_at_channel(
             await ports.brokers.remove(at, ("policies", "/", policy))
         report = before
         if not definitions.has_queue(live, before.stream):
-            report = _adopted(before, live) if before.state == STARTING else _lost(before, ports.randomness.stream_id())
+            report = (
+                _adopted(before, live)
+                if before.state is State.STARTING
+                else _lost(before, ports.randomness.stream_id())
+            )
         wanted = definitions.channel_definitions(
             exchange=spec.exchange,
             stream=report.stream,
@@ -117,11 +126,14 @@ async def look_at_channel(
         await ensure(ports.brokers, at, live, wanted, prune=True)
         extent = await ports.brokers.stream(at, report.stream)
     except VPPError as error:
-        return replace(before, state=STARTING if before.state == STARTING else DOWN, reason=str(error))
+        return replace(before, state=absent, reason=str(error))
+    report = replace(report, reason="", messages=extent.messages if extent else None)
+    if before.state is State.DRAINING:
+        return report
     if pod.labels.get(TRAFFIC_LABEL) != ACTIVE:
         await ports.kubernetes.patch(POD, namespace, pod.name, {"metadata": {"labels": {TRAFFIC_LABEL: ACTIVE}}})
         _LOG.info("channel %s is active: its Service sends traffic to it", pod.name)
-    return replace(report, state=UP, reason="", messages=extent.messages if extent else None)
+    return replace(report, state=State.ACTIVE)
 
 
 def _adopted(before: ChannelReport, live: Manifest) -> ChannelReport:
@@ -152,10 +164,6 @@ def _lost(before: ChannelReport, stream_id: str) -> ChannelReport:
         messages=None,
         first_offset=None,
         committed_offset=None,
+        marker_offset=None,
         loss=loss,
     )
-
-
-async def look_at_channels(looks: Sequence[Any]) -> list[ChannelReport]:
-    """Await looks side by side."""
-    return list(await asyncio.gather(*looks))

@@ -8,16 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vpp_contract.names import STREAM_PREFIX
+from vpp_operator.decide.channels import State, opening_state
 from vpp_operator.errors import VPPError
 from vpp_operator.ports import QUEUE_CHANNEL, DriverProgress
 from vpp_operator.reconcile import brokers as brokerage
 from vpp_operator.reconcile import status as statuses
-from vpp_operator.reconcile.brokers import STARTING, UP, ChannelReport
+from vpp_operator.reconcile.brokers import ChannelReport
+from vpp_operator.reconcile.conditions import seconds_of
 from vpp_operator.reconcile.definitions import Site
 from vpp_operator.reconcile.desired import Member
+from vpp_operator.reconcile.draining import drain
 from vpp_operator.reconcile.look import Look
 from vpp_operator.reconcile.retention import move_retention
-from vpp_operator.resources.channel import channel_count, channel_host
+from vpp_operator.resources.channel import channel_count, channel_host, ordinal_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,41 +32,71 @@ async def look_at_all_channels(
     found = {}
     for member in look.channels:
         before = await _named_streams(look, member)
-        admin = look.accounts.admin(member.owner.name)
-        reader = look.accounts.reader()
-        looks = [
-            brokerage.look_at_channel(
-                look.ports,
-                look.picture.pod(entry.name),
-                entry,
-                spec=member.spec,
-                namespace=look.picture.namespace,
-                admin=admin,
-                reader=(reader["username"], reader["password"]),
-                sites=sites,
-            )
-            for entry in before
-        ]
-        reports = await asyncio.gather(*looks)
-        found[member.owner.name] = [await _offsets(look, member, entry, admin, progress) for entry in reports]
+        reports = await asyncio.gather(*(_look_at_one(look, member, entry, sites, progress) for entry in before))
+        found[member.owner.name] = list(reports)
     return found
+
+
+async def _look_at_one(
+    look: Look, member: Member, before: ChannelReport, sites: Sequence[Site], progress: DriverProgress | None
+) -> ChannelReport:
+    wanted = ordinal_of(before.name) < channel_count(member.spec)
+    generation = member.document["metadata"].get("generation", 0)
+    gave_up = before.gave_up_generation == generation
+    entry = replace(before, state=opening_state(before.state, wanted=wanted, gave_up=gave_up))
+    if not gave_up:
+        entry = replace(entry, gave_up_generation=None)
+    if entry.state is not State.DRAINING:
+        entry = replace(entry, draining_since=None, marker_offset=None)
+    admin, reader = look.accounts.admin(member.owner.name), look.accounts.reader()
+    pod = look.picture.pod(entry.name)
+    if entry.state is not State.ASLEEP:
+        entry = await brokerage.look_at_channel(
+            look.ports,
+            pod,
+            entry,
+            spec=member.spec,
+            namespace=look.picture.namespace,
+            admin=admin,
+            reader=(reader["username"], reader["password"]),
+            sites=sites,
+        )
+    entry = await _offsets(look, member, entry, admin, progress)
+    if entry.state is not State.DRAINING:
+        return entry
+    return await drain(
+        look.ports,
+        look.memory,
+        pod,
+        brokerage.address(pod, admin) if pod is not None and pod.ready and not entry.reason else None,
+        entry,
+        namespace=look.picture.namespace,
+        own_accounts=(admin["username"], reader["username"]),
+        deadline_seconds=member.spec.drain_deadline_seconds,
+        generation=generation,
+    )
 
 
 async def _named_streams(look: Look, member: Member) -> list[ChannelReport]:
     """Return a QueueChannel's channels as `status` has them; a new one's stream is named there before it is made."""
     known = {entry["name"]: entry for entry in member.document.get("status", {}).get("channels", ())}
+    count = max(channel_count(member.spec), *(ordinal_of(name) + 1 for name in known), 0)
     before = []
-    for ordinal in range(channel_count(member.spec)):
+    for ordinal in range(count):
         name = f"{member.owner.name}-{ordinal}"
         entry = known.get(name, {})
+        since = entry.get("drainingSince")
         before.append(
             ChannelReport(
                 name=name,
                 host=channel_host(member.owner.name, ordinal, look.picture.namespace),
                 stream=entry.get("stream") or f"{STREAM_PREFIX}{look.ports.randomness.stream_id()}",
-                state=entry.get("state", STARTING),
+                state=State(entry.get("state", State.STARTING)),
                 committed_offset=entry.get("committedOffset"),
                 first_offset=entry.get("firstOffset"),
+                draining_since=seconds_of(since) if since else None,
+                marker_offset=entry.get("markerOffset"),
+                gave_up_generation=entry.get("gaveUpGeneration"),
             )
         )
     if any(entry.name not in known for entry in before):
@@ -84,7 +117,7 @@ async def _offsets(
     entry = replace(entry, committed_offset=progress.committed[entry.key])
     pod = look.picture.pod(entry.name)
     planned_us = progress.planned_us.get(entry.key)
-    if entry.state != UP or pod is None or planned_us is None:
+    if entry.state is not State.ACTIVE or pod is None or planned_us is None:
         return entry
     try:
         first = await move_retention(

@@ -25,6 +25,11 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def seconds_of(timestamp: str) -> float:
+    """Return what `timestamp` wrote as seconds since the epoch."""
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
 def merged(document: Manifest, said: Iterable[Condition], now: float) -> list[dict[str, Any]]:
     """Return a resource's conditions: those said now; one whose status is as before keeps its time."""
     before = {item["type"]: item for item in document.get("status", {}).get("conditions", ())}

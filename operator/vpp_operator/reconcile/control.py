@@ -6,10 +6,11 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from vpp_contract.topology import Channel, ChannelState, Topology
+from vpp_operator.decide.channels import State
 from vpp_operator.errors import NotReady, VPPError
 from vpp_operator.ports import SECRET, BrokerAddress
 from vpp_operator.reconcile import brokers as brokerage
-from vpp_operator.reconcile.brokers import STARTING, ChannelReport
+from vpp_operator.reconcile.brokers import ChannelReport
 from vpp_operator.reconcile.conditions import Condition
 from vpp_operator.reconcile.definitions import Site, control_definitions
 from vpp_operator.reconcile.look import Look
@@ -18,6 +19,11 @@ from vpp_operator.resources.broker import AMQP_PORT
 from vpp_operator.resources.secret_values import secret_texts
 
 _LOG = logging.getLogger(__name__)
+_TOPOLOGY_STATES = {
+    State.DRAINING: ChannelState.DRAINING,
+    State.ASLEEP: ChannelState.ASLEEP,
+    State.WAKING: ChannelState.ASLEEP,  # its pod is not up yet, and what it holds was read before it slept
+}
 
 
 async def ensure_control(look: Look, sites: Sequence[Site], faults: list[Condition]) -> BrokerAddress | None:
@@ -70,11 +76,11 @@ async def publish_topology(
             host=entry.host,
             amqp_port=AMQP_PORT,
             stream=entry.stream,
-            state=ChannelState.ACTIVE,
+            state=_TOPOLOGY_STATES.get(entry.state, ChannelState.ACTIVE),
         )
         for queue_channel, entries in sorted(reports.items())
         for entry in entries
-        if entry.state != STARTING
+        if entry.state is not State.STARTING
     )
     pod = look.picture.pod(f"{names.control(look.picture.name)}-0")
     uid = pod.uid if pod is not None else "external"

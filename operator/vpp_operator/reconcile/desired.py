@@ -14,7 +14,7 @@ from vpp_operator.api.vppcluster import VPPClusterSpec
 from vpp_operator.ports import Manifest
 from vpp_operator.reconcile.accounts import Accounts
 from vpp_operator.resources import names
-from vpp_operator.resources.channel import channel_count, channels
+from vpp_operator.resources.channel import channel_pods, channels
 from vpp_operator.resources.control import control_address, control_broker
 from vpp_operator.resources.hdfs import hdfs
 from vpp_operator.resources.images import Images
@@ -78,7 +78,8 @@ def desired(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
     for channel in plan.channels:
         admin = accounts.admin(channel.owner.name)
         wanted.append(secret(channel.owner, names.admin_secret(channel.owner.name), "channel", admin))
-        wanted += channels(channel.owner, channel.spec, images, admin, channel_count(channel.spec))
+        known = channel.document.get("status", {}).get("channels", ())
+        wanted += channels(channel.owner, channel.spec, images, admin, channel_pods(channel.spec, known))
     wanted += hdfs(owner, spec, images)
     wanted += influxdb(owner, spec, images, plan.influx)
     wanted += spark(owner, spec, images, workers_per_pool(spec))

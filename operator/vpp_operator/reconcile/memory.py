@@ -19,6 +19,8 @@ class PlantMemory:
     """Uid of the control broker's pod at that time: another one may have an empty volume."""
     retention_at: dict[str, float] = field(default_factory=dict)
     """When retention was last moved, by channel and stream (monotonic seconds)."""
+    quiet_since: dict[str, float] = field(default_factory=dict)
+    """Since when a draining channel has had no publisher, by channel (monotonic seconds)."""
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from vpp_contract.names import DRIVER_PORT, TRAFFIC_LABEL
 from vpp_operator.api.nanogrid import parse_nanogrid_spec
 from vpp_operator.api.queuechannel import parse_queuechannel_spec
 from vpp_operator.api.vppcluster import parse_vppcluster_spec
+from vpp_operator.decide.channels import NOT_UP
 from vpp_operator.errors import InvalidSpec, VPPError
 from vpp_operator.ports import (
     DriverProgress,
@@ -24,7 +25,7 @@ from vpp_operator.ports import (
 from vpp_operator.reconcile import status as statuses
 from vpp_operator.reconcile.accounts import Accounts
 from vpp_operator.reconcile.apply import apply_all, renew_pods
-from vpp_operator.reconcile.brokers import UP, ChannelReport
+from vpp_operator.reconcile.brokers import ChannelReport
 from vpp_operator.reconcile.channels import look_at_all_channels
 from vpp_operator.reconcile.conditions import Condition
 from vpp_operator.reconcile.control import ensure_control, publish_topology
@@ -188,7 +189,7 @@ async def _say(
     for member in look.channels:
         values, conditions = statuses.channel_status(member.document, member.spec, reports[member.owner.name])
         await report(look.ports, member.document, values, conditions)
-    down = [entry.name for entries in reports.values() for entry in entries if entry.state != UP]
+    down = [entry.name for entries in reports.values() for entry in entries if entry.state in NOT_UP]
     missing_at = ", ".join([*(() if control_ready else (names.control(look.picture.name),)), *down])
     for site in look.sites:
         values, conditions = statuses.site_status(

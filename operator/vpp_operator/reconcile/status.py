@@ -10,9 +10,10 @@ from vpp_operator.api.nanogrid import NanoGridSpec
 from vpp_operator.api.queuechannel import QueueChannelSpec
 from vpp_operator.api.schema import pending_fields
 from vpp_operator.api.vppcluster import VPPClusterSpec
+from vpp_operator.decide.channels import NOT_UP, State
 from vpp_operator.ports import DriverProgress, Manifest
-from vpp_operator.reconcile.brokers import UP, ChannelReport, Loss
-from vpp_operator.reconcile.conditions import Condition
+from vpp_operator.reconcile.brokers import ChannelReport, Loss
+from vpp_operator.reconcile.conditions import Condition, timestamp
 from vpp_operator.reconcile.gather import Picture
 from vpp_operator.resources import names
 from vpp_operator.resources.metadata import CHANNELS_LABEL
@@ -138,7 +139,7 @@ def channel_status(
     document: Manifest, spec: QueueChannelSpec, reports: Sequence[ChannelReport]
 ) -> tuple[dict[str, Any], list[Condition]]:
     """Return a QueueChannel's status without its conditions, and these."""
-    active = [report for report in reports if report.state == UP]
+    active = [report for report in reports if report.state is State.ACTIVE]
     losses = [_loss(report.loss) for report in reports if report.loss is not None]
     lost = {item["stream"]: item for item in (*document.get("status", {}).get("lost", ()), *losses)}
     name, vpp = document["metadata"]["name"], document["spec"]["vppRef"]["name"]
@@ -149,32 +150,62 @@ def channel_status(
     }
     if lost:
         status["lost"] = list(lost.values())
-    waiting = [report for report in reports if report.state != UP]
+    waiting = [report for report in reports if report.state in NOT_UP]
+    leaving = [report for report in reports if report.state is State.DRAINING]
     ready = (
         Condition(
             type="Ready",
             status=False,
-            reason="ChannelsStarting" if all(report.state == "Starting" for report in waiting) else "ChannelsDown",
+            reason="ChannelsDown" if any(report.state is State.DOWN for report in waiting) else "ChannelsStarting",
             message="; ".join(
                 f"{report.name} is {report.state}: {report.reason or 'not up yet'}" for report in waiting
             ),
         )
         if waiting
-        else Condition(type="Ready", status=True, reason="Active", message=f"{len(active)} channels take readings.")
+        else Condition(
+            type="Ready",
+            status=True,
+            reason="Active",
+            message=" ".join(
+                [
+                    f"{len(active)} channels take readings.",
+                    *(f"{report.name} is Draining: {report.reason}." for report in leaving),
+                ]
+            ),
+        )
     )
-    return status, [ready, _degraded(list(lost.values())), pending(spec)]
+    return status, [ready, _degraded(list(lost.values())), _limited(reports), pending(spec)]
+
+
+def _limited(reports: Sequence[ChannelReport]) -> Condition:
+    kept = [report for report in reports if report.gave_up_generation is not None]
+    if not kept:
+        return Condition(
+            type="ScalingLimited", status=False, reason="NotLimited", message="Nothing keeps a channel from its state."
+        )
+    names_of_kept = ", ".join(report.name for report in kept)
+    return Condition(
+        type="ScalingLimited",
+        status=True,
+        reason="DrainDeadline",
+        message=f"The twin did not read {names_of_kept} to the end within drainDeadlineSeconds, so it stays; "
+        "the drain is tried again when the spec changes.",
+    )
 
 
 def channel_entry(report: ChannelReport) -> dict[str, Any]:
     """Return one channel as it stands in `status.channels`."""
     values = {
         "name": report.name,
-        "state": report.state,
+        "state": str(report.state),
         "stream": report.stream,
         "host": report.host,
         "committedOffset": report.committed_offset,
         "firstOffset": report.first_offset,
         "messages": report.messages,
+        "drainingSince": None if report.draining_since is None else timestamp(report.draining_since),
+        "markerOffset": report.marker_offset,
+        "gaveUpGeneration": report.gave_up_generation,
         "reason": report.reason or None,
     }
     return {name: value for name, value in values.items() if value is not None}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from vpp_contract.names import TRAFFIC_LABEL
 from vpp_operator.api.queuechannel import QueueChannelSpec
+from vpp_operator.decide.channels import State
 from vpp_operator.resources import names
 from vpp_operator.resources.broker import BrokerShape, broker
 from vpp_operator.resources.images import Images
@@ -14,6 +15,7 @@ from vpp_operator.resources.metadata import CHANNELS_LABEL, Owner
 
 COMPONENT: Final = "channel"
 ACTIVE: Final = "active"
+DRAINING: Final = "draining"
 
 
 def channels(
@@ -41,9 +43,20 @@ def channels(
 
 
 def channel_count(spec: QueueChannelSpec) -> int:
-    """Return how many channels are up: the pinned number, else the minimum; within min and max in any case."""
+    """Return how many channels take readings: the pinned number, else the minimum; within min and max in any case."""
     wanted = spec.min if spec.pinned is None else spec.pinned
     return max(spec.min, min(spec.max, wanted))
+
+
+def channel_pods(spec: QueueChannelSpec, entries: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many pods there are: those wanted, and those that `status.channels` says are not asleep yet."""
+    awake = (ordinal_of(entry["name"]) + 1 for entry in entries if entry.get("state") != State.ASLEEP)
+    return max(channel_count(spec), *awake, 0)
+
+
+def ordinal_of(channel: str) -> int:
+    """Return the number at the end of a channel's name."""
+    return int(channel.rpartition("-")[2])
 
 
 def channel_host(name: str, ordinal: int, namespace: str) -> str:

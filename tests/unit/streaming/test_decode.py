@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from vpp_contract.readings import (
     BATCH_CONTENT_TYPE,
+    END_MARKER_CONTENT_TYPE,
     HEADER_BYTES,
     JSON_CONTENT_TYPE,
     KINDS,
@@ -144,3 +145,11 @@ def test_loss_names_its_range() -> None:
     assert {name: row[name] for name in ("fault", "offset", "end_offset", "reason")} == {
         "fault": "loss", "offset": 5, "end_offset": 9, "reason": "gone",
     }  # fmt: skip
+
+
+def test_an_end_marker_is_no_row_and_only_what_was_sent_straight_to_the_stream_is_one() -> None:
+    assert rows(Message(0, "readings-1", END_MARKER_CONTENT_TYPE, b"id")) == []
+    disguised = Message(1, "readings.house-01", END_MARKER_CONTENT_TYPE, encode_batch([PV]))
+    assert readings_of(rows(disguised)) == [PV]
+    (kept,) = rows(Message(2, "readings.house-01", END_MARKER_CONTENT_TYPE, b"id"))
+    assert kept["fault"] == "poison"

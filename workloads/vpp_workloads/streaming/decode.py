@@ -15,6 +15,7 @@ import pyarrow as pa
 from vpp_contract.names import site_of_key
 from vpp_contract.readings import (
     BATCH_CONTENT_TYPE,
+    END_MARKER_CONTENT_TYPE,
     HEADER_BYTES,
     KINDS,
     QUANTITIES,
@@ -55,6 +56,9 @@ def decode(channel: str, stream: str, messages: Sequence[Message]) -> Iterator[p
     counts: list[int] = []
     parts: list[memoryview] = []
     for message in messages:
+        # Only the operator can send to a stream by its name: no site can hide a reading as an end marker.
+        if message.content_type == END_MARKER_CONTENT_TYPE and message.routing_key == stream:
+            continue
         try:
             if site_of_key(message.routing_key) is None:
                 raise ReadingError(f"routing key {message.routing_key!r} names no site; use readings.<site>")

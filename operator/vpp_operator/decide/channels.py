@@ -1,0 +1,110 @@
+"""What happens next to one channel: from what its `status` says and what its broker shows, one step at a time.
+
+A channel that is no longer wanted is drained before it sleeps: it leaves the Service, publishers are sent away until
+none has come back for a while, an end marker is written behind the last reading, and it sleeps only when the twin
+has committed the marker and nothing lies behind it. Every step can be taken again, so an operator that dies between any
+two of them loses nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+QUIET_SECONDS: Final = 5.0
+"""No publisher for so long means that all have found another channel."""
+
+
+class State(StrEnum):
+    """What `status.channels[].state` says."""
+
+    STARTING = "Starting"
+    """New: its broker has never been up, so that it may still adopt what its volume holds."""
+    WAKING = "Waking"
+    ACTIVE = "Active"
+    DOWN = "Down"
+    DRAINING = "Draining"
+    ASLEEP = "Asleep"
+
+
+NOT_UP: Final = (State.STARTING, State.WAKING, State.DOWN)
+"""States of channels that are wanted and take no readings yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draining:
+    """A channel on its way to sleep, as far as it is known now. Offsets are those of its stream."""
+
+    broker_answers: bool
+    publishers: int
+    """Connections that may publish."""
+    quiet_seconds: float
+    """For how long there has been none."""
+    marker_offset: int | None
+    """Where the end marker lies; None before it is written."""
+    tail_offset: int | None
+    """The offset behind the newest message; None while it is not known."""
+    committed_offset: int | None
+    """The next offset the twin will read; None while it is not known."""
+    since_seconds: float
+    """For how long it has been draining."""
+    deadline_seconds: float
+
+
+class Move(StrEnum):
+    """What to do with a channel that drains."""
+
+    WAIT = "wait"
+    SEND_AWAY = "send publishers away"
+    MARK = "write the end marker"
+    SLEEP = "sleep"
+    GIVE_UP = "give up"
+
+
+def opening_state(before: State, *, wanted: bool, gave_up: bool) -> State:
+    """Return the state a look begins with. `gave_up`: a drain for this very spec has passed its deadline."""
+    if wanted:
+        return {State.ASLEEP: State.WAKING, State.DRAINING: State.WAKING}.get(before, before)
+    if before is State.ASLEEP or gave_up:
+        return before
+    return State.DRAINING
+
+
+def next_move(seen: Draining) -> tuple[Move, str]:
+    """Return what to do next with a draining channel, and the reason in words."""
+    if is_read(seen) and seen.broker_answers and not seen.publishers:
+        return Move.SLEEP, "the twin has read everything"
+    if seen.since_seconds > seen.deadline_seconds:
+        return Move.GIVE_UP, f"it was not read to its end within {seen.deadline_seconds:g} s ({_waiting_for(seen)})"
+    if not seen.broker_answers:
+        return Move.WAIT, _waiting_for(seen)
+    if seen.publishers:
+        return Move.SEND_AWAY, _waiting_for(seen)
+    if seen.quiet_seconds < QUIET_SECONDS:
+        return Move.WAIT, _waiting_for(seen)
+    if seen.marker_offset is None:
+        return Move.MARK, "its publishers are gone"
+    if seen.tail_offset is not None and seen.tail_offset > seen.marker_offset + 1:
+        return Move.MARK, "readings came behind the end marker"
+    return Move.WAIT, _waiting_for(seen)
+
+
+def is_read(seen: Draining) -> bool:
+    """Tell whether the twin has committed the end marker, and the marker is the end."""
+    return (
+        seen.marker_offset is not None
+        and seen.committed_offset is not None
+        and seen.committed_offset > seen.marker_offset
+        and seen.tail_offset == seen.marker_offset + 1
+    )
+
+
+def _waiting_for(seen: Draining) -> str:
+    if not seen.broker_answers:
+        return "its broker does not answer"
+    if seen.publishers:
+        return f"{seen.publishers} publishers are sent to other channels"
+    if seen.marker_offset is None:
+        return "no publisher may come back for a moment"
+    return f"the twin has read up to offset {seen.committed_offset or 0} of {seen.marker_offset + 1}"
