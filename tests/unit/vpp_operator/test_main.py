@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +18,16 @@ from vpp_operator.errors import VPPError
 from vpp_operator.ports import Ports, Refused
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "single-site" / "plant.yaml"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """The program sets logging up for its own process; other tests must not write to its streams."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
