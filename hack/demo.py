@@ -67,7 +67,7 @@ def run(data_folder: Path | None, out: Path) -> list[str]:
             live.follow_day(kube, NAMESPACE, timeout_seconds=600)
         step(6, "audit: the gateways' ledger against the history files, energies against the source")
         with timed(seconds, "audit"):
-            audit = _audit(kube)
+            audit = live.audit(kube, NAMESPACE)
             versions = running_versions(kube, NAMESPACE, plant.VPP)
     result = report.summary(
         profile=data_folder.name if data_folder else "physical",
@@ -81,13 +81,6 @@ def run(data_folder: Path | None, out: Path) -> list[str]:
     out.write_text(json.dumps(result, indent=2) + "\n")
     _print_result(result, out, kube)
     return report.faults(result)
-
-
-def _audit(kube: Kube) -> dict[str, object]:
-    command = ("python", "-m", "vpp_workloads.streaming.audit", "--ledger-url", f"http://{plant.VPP}-simulator:8091")
-    text = kube.run("exec", "-n", NAMESPACE, live.DRIVER_POD, "--", *command, timeout_seconds=180)
-    audit: dict[str, object] = json.loads(text)
-    return audit
 
 
 def _print_result(result: dict[str, object], out: Path, kube: Kube) -> None:

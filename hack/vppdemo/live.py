@@ -66,6 +66,18 @@ def progress(kube: Kube, namespace: str, pod: str, port: int) -> Mapping[str, An
     return answer
 
 
+def audit(kube: Kube, namespace: str) -> dict[str, Any]:
+    """Let the driver compare the gateways' ledger with the history, and the twin's energies with the source's.
+
+    Raises:
+        DemoError: it could not, or not within three minutes.
+    """
+    command = ("python", "-m", "vpp_workloads.streaming.audit", "--ledger-url", f"http://{VPP}-simulator:8091")
+    text = kube.run("exec", "-n", namespace, DRIVER_POD, "--", *command, timeout_seconds=180)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
 def follow_day(kube: Kube, namespace: str, *, timeout_seconds: float) -> None:
     """Follow the simulated day until its last reading is confirmed and counted by the twin.
 

@@ -60,7 +60,7 @@ async def run(settings: Settings) -> None:
 async def _lead(
     ports: Ports, settings: Settings, leadership: Leadership, health: healths.Health, stop: asyncio.Event
 ) -> None:
-    await check_kinds(ports, settings)
+    await watched_resources(ports, settings)
     LEADER.set(1)
     health.listening()
     plants = Plants(functools.partial(reconcile_plant, ports, settings, Memory()), settings.resync_seconds)
@@ -91,21 +91,24 @@ async def _lead(
         raise VPPError(f"watching ended: {kopf_task.exception()}")
 
 
-async def check_kinds(ports: Ports, settings: Settings) -> None:
-    """Return when the API server knows the operator's kinds and lets it list them.
+async def watched_resources(ports: Ports, settings: Settings) -> list[Manifest]:
+    """Return every resource of the operator's kinds; before watching, to learn that the cluster knows them.
 
     Raises:
-        VPPError: it does not; the text says what to do.
+        VPPError: it does not, or does not let the operator list them; the text says what to do.
     """
     namespaces: tuple[str | None, ...] = settings.watch_namespaces or (None,)
-    for kind in PLANT_KINDS:
-        try:
-            await ports.kubernetes.list(kind, namespaces[0])
-        except Refused as error:
-            raise VPPError(
-                f"{error}; the operator needs its resource definitions (kubectl apply --server-side "
-                "-f charts/vpp-operator/crds) and the rights that its chart gives it"
-            ) from None
+    found: list[Manifest] = []
+    for namespace in namespaces:
+        for kind in PLANT_KINDS:
+            try:
+                found += await ports.kubernetes.list(kind, namespace)
+            except Refused as error:
+                raise VPPError(
+                    f"{error}; the operator needs its resource definitions (kubectl apply --server-side "
+                    "-f charts/vpp-operator/crds) and the rights that its chart gives it"
+                ) from None
+    return found
 
 
 async def _until(stop: asyncio.Event, work: object) -> None:
@@ -122,13 +125,7 @@ async def _until(stop: asyncio.Event, work: object) -> None:
 async def run_once(settings: Settings) -> None:
     """Look once at every plant there is."""
     async with open_ports() as ports:
-        namespaces: tuple[str | None, ...] = settings.watch_namespaces or (None,)
-        found = {
-            key
-            for namespace in namespaces
-            for kind in PLANT_KINDS
-            for key in plant_names(await ports.kubernetes.list(kind, namespace))
-        }
+        found = plant_names(await watched_resources(ports, settings))
         memory = Memory()
         for namespace, name in sorted(found):
             await reconcile_plant(ports, settings, memory, namespace, name)

@@ -12,21 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from vpp_operator.api.nanogrid import parse_nanogrid_spec
-from vpp_operator.api.queuechannel import parse_queuechannel_spec
+from vpp_operator.api.parsers import PARSERS
 from vpp_operator.api.schema import pending_fields
-from vpp_operator.api.vppcluster import parse_vppcluster_spec
 from vpplocal import toolchain_binary
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 FOLDERS = sorted(str(file.parent.relative_to(EXAMPLES)) for file in EXAMPLES.rglob("kustomization.yaml"))
 PLANTS = ("plant", "plant-data", "single-site", "external-services")
-PARSERS = {
-    "VPPCluster": parse_vppcluster_spec,
-    "QueueChannel": parse_queuechannel_spec,
-    "NanoGrid": parse_nanogrid_spec,
-}
 
 Object = Mapping[str, Any]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 from vpp_contract.names import SIMULATOR_PORT
-from vppdemo import live, plant
+from vppdemo import live
 from vppdemo.kube import Kube, wait_until
 
 COMPONENT = "app.kubernetes.io/component"
@@ -62,9 +60,7 @@ def _is_back(kube: Kube, namespace: str, component: str, old_uid: str) -> Callab
 def finish_without_loss(kube: Kube, namespace: str) -> None:
     """Follow the day to its end; every confirmed reading is in the twin exactly once."""
     live.follow_day(kube, namespace, timeout_seconds=420)
-    command = ("python", "-m", "vpp_workloads.streaming.audit", "--ledger-url", f"http://{plant.VPP}-simulator:8091")
-    text = kube.run("exec", "-n", namespace, live.DRIVER_POD, "--", *command, timeout_seconds=180)
-    result: dict[str, Any] = json.loads(text)
+    result = live.audit(kube, namespace)
     readings = result["readings"]
     assert readings["confirmed"] > 0
     assert (readings["lost"], readings["duplicated"], readings["phantom"]) == (0, 0, 0)

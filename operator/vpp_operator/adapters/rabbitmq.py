@@ -28,6 +28,8 @@ from vpp_operator.ports import BrokerAddress, Connection, Manifest, StreamExtent
 _THREADS: Final = 4
 _FIRST_MESSAGE_SECONDS: Final = 2.0
 _NEWEST_AT_ONCE: Final = 500
+_IDLE_SECONDS: Final = 0.5
+"""A broker short of CPU time delivers a chunk in pieces: only after so long is nothing more to come."""
 T = TypeVar("T")
 
 
@@ -151,7 +153,7 @@ def _newest(stream: str, channel: BlockingChannel) -> Iterator[tuple[int, bytes]
     """Yield offset and body of each message of the newest chunk and what comes behind it, None when none comes."""
     channel.basic_qos(prefetch_count=_NEWEST_AT_ONCE)
     arguments = {"x-stream-offset": "last"}
-    for method, properties, body in channel.consume(stream, arguments=arguments, inactivity_timeout=0.1):
+    for method, properties, body in channel.consume(stream, arguments=arguments, inactivity_timeout=_IDLE_SECONDS):
         if method is None:
             yield None
             continue

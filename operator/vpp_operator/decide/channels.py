@@ -66,7 +66,8 @@ def opening_state(before: State, *, wanted: bool, gave_up: bool) -> State:
     """Return the state a look begins with. `gave_up`: a drain for this very spec has passed its deadline."""
     if wanted:
         return {State.ASLEEP: State.WAKING, State.DRAINING: State.WAKING}.get(before, before)
-    if before is State.ASLEEP or gave_up:
+    # One that has never been up may hold what its volume has kept: it is adopted first, and drained then.
+    if before in (State.ASLEEP, State.STARTING) or gave_up:
         return before
     return State.DRAINING
 
@@ -85,19 +86,14 @@ def next_move(seen: Draining) -> tuple[Move, str]:
         return Move.WAIT, _waiting_for(seen)
     if seen.marker_offset is None:
         return Move.MARK, "its publishers are gone"
-    if seen.tail_offset is not None and seen.tail_offset > seen.marker_offset + 1:
+    if max(seen.tail_offset or 0, seen.committed_offset or 0) > seen.marker_offset + 1:
         return Move.MARK, "readings came behind the end marker"
     return Move.WAIT, _waiting_for(seen)
 
 
 def is_read(seen: Draining) -> bool:
-    """Tell whether the twin has committed the end marker, and the marker is the end."""
-    return (
-        seen.marker_offset is not None
-        and seen.committed_offset is not None
-        and seen.committed_offset > seen.marker_offset
-        and seen.tail_offset == seen.marker_offset + 1
-    )
+    """Tell whether the twin has committed the end marker and the marker is the end, as broker and twin both see it."""
+    return seen.marker_offset is not None and seen.committed_offset == seen.tail_offset == seen.marker_offset + 1
 
 
 def _waiting_for(seen: Draining) -> str:

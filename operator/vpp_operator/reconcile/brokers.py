@@ -41,6 +41,8 @@ class ChannelReport:
     stream: str
     state: State
     reason: str = ""
+    answers: bool = False
+    """Whether its broker has just been seen to have all that it should have."""
     messages: int | None = None
     first_offset: int | None = None
     committed_offset: int | None = None
@@ -127,7 +129,7 @@ async def look_at_channel(
         extent = await ports.brokers.stream(at, report.stream)
     except VPPError as error:
         return replace(before, state=absent, reason=str(error))
-    report = replace(report, reason="", messages=extent.messages if extent else None)
+    report = replace(report, reason="", answers=True, messages=extent.messages if extent else None)
     if before.state is State.DRAINING:
         return report
     if pod.labels.get(TRAFFIC_LABEL) != ACTIVE:

@@ -33,13 +33,14 @@ async def look_at_all_channels(
     for member in look.channels:
         before = await _named_streams(look, member)
         reports = await asyncio.gather(*(_look_at_one(look, member, entry, sites, progress) for entry in before))
-        found[member.owner.name] = list(reports)
+        found[member.owner.name] = [report for report in reports if report is not None]
     return found
 
 
 async def _look_at_one(
     look: Look, member: Member, before: ChannelReport, sites: Sequence[Site], progress: DriverProgress | None
-) -> ChannelReport:
+) -> ChannelReport | None:
+    """Return the report of one channel; None for one that is not wanted and has never been up: it is forgotten."""
     wanted = ordinal_of(before.name) < channel_count(member.spec)
     generation = member.document["metadata"].get("generation", 0)
     gave_up = before.gave_up_generation == generation
@@ -61,6 +62,8 @@ async def _look_at_one(
             reader=(reader["username"], reader["password"]),
             sites=sites,
         )
+    if entry.state is State.STARTING and not wanted:
+        return None
     entry = await _offsets(look, member, entry, admin, progress)
     if entry.state is not State.DRAINING:
         return entry
@@ -68,7 +71,7 @@ async def _look_at_one(
         look.ports,
         look.memory,
         pod,
-        brokerage.address(pod, admin) if pod is not None and pod.ready and not entry.reason else None,
+        brokerage.address(pod, admin) if pod is not None and entry.answers else None,
         entry,
         namespace=look.picture.namespace,
         own_accounts=(admin["username"], reader["username"]),
@@ -78,11 +81,13 @@ async def _look_at_one(
 
 
 async def _named_streams(look: Look, member: Member) -> list[ChannelReport]:
-    """Return a QueueChannel's channels as `status` has them; a new one's stream is named there before it is made."""
+    """Return a QueueChannel's channels as `status` has them; a new one's stream is named there before it is made.
+
+    Those that are not wanted any more stay until they sleep, and asleep they keep their stream's name.
+    """
     known = {entry["name"]: entry for entry in member.document.get("status", {}).get("channels", ())}
-    count = max(channel_count(member.spec), *(ordinal_of(name) + 1 for name in known), 0)
     before = []
-    for ordinal in range(count):
+    for ordinal in sorted({*range(channel_count(member.spec)), *map(ordinal_of, known)}):
         name = f"{member.owner.name}-{ordinal}"
         entry = known.get(name, {})
         since = entry.get("drainingSince")

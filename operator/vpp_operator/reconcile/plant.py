@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from vpp_contract.names import DRIVER_PORT, TRAFFIC_LABEL
-from vpp_operator.api.nanogrid import parse_nanogrid_spec
-from vpp_operator.api.queuechannel import parse_queuechannel_spec
+from vpp_operator.api.parsers import PARSERS
 from vpp_operator.api.vppcluster import parse_vppcluster_spec
 from vpp_operator.decide.channels import NOT_UP
 from vpp_operator.errors import InvalidSpec, VPPError
@@ -43,7 +42,6 @@ from vpp_operator.resources.nanogrid import ders
 from vpp_operator.settings import Settings
 
 _LOG = logging.getLogger(__name__)
-_PARSERS = {"QueueChannel": parse_queuechannel_spec, "NanoGrid": parse_nanogrid_spec}
 
 
 async def reconcile_plant(ports: Ports, settings: Settings, memory: Memory, namespace: str, name: str) -> bool:
@@ -89,7 +87,7 @@ async def _members(ports: Ports, documents: Sequence[Manifest], vpp: str) -> lis
     members = []
     for document in documents:
         try:
-            spec = _PARSERS[document["kind"]](document["spec"])
+            spec = PARSERS[document["kind"]](document["spec"])
         except InvalidSpec as error:
             await report(ports, document, {}, statuses.invalid(str(error)))
             continue

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from vpp_operator.api.nanogrid import parse_nanogrid_spec
-from vpp_operator.api.queuechannel import parse_queuechannel_spec
-from vpp_operator.api.vppcluster import parse_vppcluster_spec
+from vpp_operator.api.parsers import PARSERS
 from vpp_operator.errors import InvalidSpec
 from vpp_operator.ports import Manifest
 from vpp_operator.reconcile.accounts import Accounts
@@ -18,11 +16,6 @@ from vpp_operator.resources.images import Images
 from vpp_operator.resources.influxdb import influxdb_url
 
 HIDDEN: Final = "(made in the cluster)"
-_PARSERS: Final = {
-    "VPPCluster": parse_vppcluster_spec,
-    "QueueChannel": parse_queuechannel_spec,
-    "NanoGrid": parse_nanogrid_spec,
-}
 
 
 class _NoRandomness:
@@ -41,7 +34,7 @@ def preview(documents: Sequence[Manifest], images: Images, operator_namespace: s
     Raises:
         InvalidSpec: a resource cannot be carried out, or names a VPPCluster that is not among the documents.
     """
-    ours = [_in_a_namespace(document) for document in documents if document.get("kind") in _PARSERS]
+    ours = [_in_a_namespace(document) for document in documents if document.get("kind") in PARSERS]
     specs = [_parsed(document) for document in ours]
     plants = {_key(document): spec for document, spec in zip(ours, specs, strict=True) if _is_plant(document)}
     members: dict[tuple[str, str], list[Member]] = {key: [] for key in plants}
@@ -90,7 +83,7 @@ def _in_a_namespace(document: Manifest) -> dict[str, Any]:
 
 def _parsed(document: Manifest) -> Any:
     try:
-        return _PARSERS[document["kind"]](document.get("spec") or {})
+        return PARSERS[document["kind"]](document.get("spec") or {})
     except InvalidSpec as error:
         raise InvalidSpec(_title(document), str(error)) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,12 @@ from hypothesis import strategies as st
 from tests.integration.api_cases import BAD_FIELDS, CASES, SMALLEST, BadField, Case, merged
 from vpp_operator.api.crd import SPECS
 from vpp_operator.api.nanogrid import parse_nanogrid_spec
+from vpp_operator.api.parsers import PARSERS
 from vpp_operator.api.queuechannel import parse_queuechannel_spec
 from vpp_operator.api.schema import as_yaml, object_schema, parse, pending_fields
 from vpp_operator.api.vppcluster import parse_vppcluster_spec
 from vpp_operator.errors import InvalidSpec, NotReady, Unavailable, VPPError
 
-PARSERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    "VPPCluster": parse_vppcluster_spec,
-    "QueueChannel": parse_queuechannel_spec,
-    "NanoGrid": parse_nanogrid_spec,
-}
 PLANT = Path(__file__).resolve().parents[3] / "examples" / "plant"
 EXAMPLES = [
     document

@@ -28,6 +28,7 @@ EMPTY = Draining(
         (replace(EMPTY, committed_offset=7), Move.WAIT, "the twin has read up to offset 7 of 8"),
         (replace(EMPTY, committed_offset=None), Move.WAIT, "the twin has read up to offset 0 of 8"),
         (replace(EMPTY, tail_offset=9), Move.MARK, "readings came behind the end marker"),
+        (replace(EMPTY, committed_offset=9), Move.MARK, "readings came behind the end marker"),
         (replace(EMPTY, tail_offset=None), Move.WAIT, "the twin has read up to offset 8 of 8"),
         (replace(EMPTY, publishers=3), Move.SEND_AWAY, "3 publishers are sent to other channels"),
         (replace(EMPTY, marker_offset=None), Move.MARK, "its publishers are gone"),
@@ -55,7 +56,7 @@ def test_each_situation_has_its_move_and_its_reason(seen: Draining, move: Move, 
         (State.DRAINING, True, False, State.WAKING),
         (State.ACTIVE, False, False, State.DRAINING),
         (State.DOWN, False, False, State.DRAINING),
-        (State.STARTING, False, False, State.DRAINING),
+        (State.STARTING, False, False, State.STARTING),
         (State.DRAINING, False, False, State.DRAINING),
         (State.ASLEEP, False, False, State.ASLEEP),
         (State.ACTIVE, False, True, State.ACTIVE),
@@ -151,6 +152,10 @@ def explored(decide: Decide = next_move) -> set[World]:
     return found
 
 
+def end_of(seen: Draining) -> int | None:
+    return None if seen.marker_offset is None else seen.marker_offset + 1
+
+
 def losses(worlds: set[World]) -> list[World]:
     asleep = (world for world in worlds if world.state is State.ASLEEP)
     return [world for world in asleep if world.committed < world.tail or world.connected]
@@ -167,8 +172,8 @@ def test_in_no_order_of_events_does_a_channel_sleep_with_unread_readings_or_a_pu
     "forgets",
     [
         lambda seen: replace(seen, publishers=0),
-        lambda seen: replace(seen, tail_offset=None if seen.marker_offset is None else seen.marker_offset + 1),
-        lambda seen: replace(seen, committed_offset=100),
+        lambda seen: replace(seen, tail_offset=end_of(seen)),
+        lambda seen: replace(seen, committed_offset=end_of(seen)),
     ],
     ids=["publishers", "what came behind the marker", "what the twin has committed"],
 )

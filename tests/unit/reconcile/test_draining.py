@@ -139,6 +139,47 @@ async def test_a_drain_past_its_deadline_is_given_up_and_said_until_the_spec_cha
     assert plant.condition("QueueChannel", "ingest", "ScalingLimited")["status"] == "False"
 
 
+async def test_a_channel_that_never_came_up_is_let_go_without_talk_of_loss() -> None:
+    plant = Plant()
+    await plant.settle()
+    plant.change("QueueChannel", "ingest", {"spec": {"pinned": 2}})
+    await plant.look()
+    assert entry(plant)["state"] == "Starting"
+    plant.change("QueueChannel", "ingest", {"spec": {"pinned": 1}})
+    await plant.look()
+    await plant.settle(2)
+    status = plant.world.kubernetes.there("QueueChannel", "ingest")["status"]
+    assert [channel["name"] for channel in status["channels"]] == ["ingest-0"]
+    assert "lost" not in status
+    assert plant.world.kubernetes.there("StatefulSet", "ingest")["spec"]["replicas"] == 1
+
+
+async def test_a_channel_that_comes_up_unwanted_is_drained_without_talk_of_loss() -> None:
+    plant = Plant()
+    await plant.settle()
+    plant.change("QueueChannel", "ingest", {"spec": {"pinned": 2}})
+    await plant.look()
+    await plant.look()
+    plant.world.run_stateful_sets()
+    plant.change("QueueChannel", "ingest", {"spec": {"pinned": 1}})
+    await plant.settle(6)
+    assert entry(plant)["markerOffset"] == 0
+    commit(plant, 1)
+    await plant.settle(2)
+    assert entry(plant)["state"] == "Asleep"
+    assert "lost" not in plant.world.kubernetes.there("QueueChannel", "ingest")["status"]
+
+
+async def test_what_only_the_twin_knows_behind_the_marker_keeps_a_channel_awake() -> None:
+    plant = await two_channels()
+    plant.change("QueueChannel", "ingest", {"spec": {"pinned": 1}})
+    await plant.settle(4)
+    assert entry(plant)["markerOffset"] == 10
+    commit(plant, 14)
+    await plant.settle(1)
+    assert (entry(plant)["state"], entry(plant)["markerOffset"]) == ("Draining", 11)
+
+
 @pytest.mark.parametrize("looks", [1, 3])
 async def test_a_draining_channel_that_dies_waits_for_its_broker(looks: int) -> None:
     plant = await two_channels()

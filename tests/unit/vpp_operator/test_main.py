@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.plants import SETTINGS
-from vpp_operator.__main__ import check_kinds, main
+from vpp_operator.__main__ import main, watched_resources
 from vpp_operator.errors import VPPError
 from vpp_operator.ports import Ports, Refused
 
@@ -75,4 +75,4 @@ async def test_a_cluster_without_the_definitions_is_told_how_to_get_them() -> No
     with pytest.raises(
         VPPError, match=r"cannot list vppclusters: 404.*apply --server-side -f charts/vpp-operator/crds"
     ):
-        await check_kinds(ports, replace(SETTINGS, watch_namespaces=("plants",)))
+        await watched_resources(ports, replace(SETTINGS, watch_namespaces=("plants",)))
