@@ -35,6 +35,8 @@ async def drain(
     Connections of `own_accounts` only read; all others may publish.
     """
     now = ports.clock.time()
+    if report.draining_since is None:
+        memory.quiet_since.pop(report.name, None)  # of an earlier drain
     since = now if report.draining_since is None else report.draining_since
     report = replace(report, draining_since=since)
     publishers: list[Connection] = []

@@ -125,6 +125,18 @@ async def test_readings_behind_the_marker_get_a_marker_of_their_own() -> None:
     assert entry(plant)["state"] == "Asleep"
 
 
+async def test_quiet_seen_in_an_earlier_drain_does_not_count_for_the_next() -> None:
+    plant = await two_channels()
+    plant.change("QueueChannel", "ingest", {"spec": {"pinned": 1}})
+    await plant.settle(4)
+    plant.change("QueueChannel", "ingest", {"spec": {"pinned": 2}})
+    await plant.settle(3)
+    plant.change("QueueChannel", "ingest", {"spec": {"pinned": 1}})
+    await plant.settle(1)
+    assert "no publisher may come back" in entry(plant)["reason"]
+    assert "markerOffset" not in entry(plant)
+
+
 async def test_a_drain_past_its_deadline_is_given_up_and_said_until_the_spec_changes() -> None:
     plant = await two_channels()
     plant.change("QueueChannel", "ingest", {"spec": {"pinned": 1, "drainDeadlineSeconds": 30}})
