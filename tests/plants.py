@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.fakes import World, merge, running
+from vpp_operator.decide.pace import Next
 from vpp_operator.reconcile import Memory, reconcile_plant
 from vpp_operator.resources.images import Images
 from vpp_operator.settings import Settings
@@ -50,7 +51,7 @@ class Plant:
         for number in range(1, houses + 1):
             kubernetes.add(resource("NanoGrid", f"house-{number:02}", HOUSE))
 
-    async def look(self) -> bool:
+    async def look(self) -> Next:
         """Let the operator look once."""
         return await reconcile_plant(self.world.ports, SETTINGS, self.memory, NAMESPACE, "demo")
 

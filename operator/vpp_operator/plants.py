@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from vpp_operator.decide.pace import Next
 from vpp_operator.errors import NotReady, VPPError
 from vpp_operator.metrics import LOOK_SECONDS, LOOKS
 
 _LOG = logging.getLogger(__name__)
+_SOON_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _AT_ONCE: Final = 8
 _LARGEST_EXPONENT: Final = 10
@@ -37,8 +39,8 @@ class _Plant:
 class Plants:
     """A task for each plant, which ends when nothing of the plant is left."""
 
-    def __init__(self, look: Callable[[str, str], Awaitable[bool]], resync_seconds: float) -> None:
-        """Prepare. `look(namespace, name)` does one look and tells whether anything of the plant is there."""
+    def __init__(self, look: Callable[[str, str], Awaitable[Next]], resync_seconds: float) -> None:
+        """Prepare. `look(namespace, name)` does one look and tells when to look again."""
         self._look = look
         self._resync_seconds = resync_seconds
         self._plants: dict[Key, _Plant] = {}
@@ -74,28 +76,30 @@ class Plants:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self, key: Key, plant: _Plant) -> None:
-        there = True
-        while there or plant.woken.is_set():
+        following = Next.LATER
+        while following is not Next.NEVER or plant.woken.is_set():
             plant.woken.clear()
-            there = await self._look_once(key, plant)
-            if there:
+            following = await self._look_once(key, plant)
+            if following is not Next.NEVER:
                 with contextlib.suppress(TimeoutError):
                     # A short rest first, so that a burst of events is one look.
                     await asyncio.sleep(min(0.2, self._resync_seconds))
-                    await asyncio.wait_for(plant.woken.wait(), self._pause_seconds(plant))
+                    await asyncio.wait_for(plant.woken.wait(), self._pause_seconds(plant, following))
         if self._plants.get(key) is plant:
             del self._plants[key]
 
-    def _pause_seconds(self, plant: _Plant) -> float:
+    def _pause_seconds(self, plant: _Plant, following: Next) -> float:
+        if following is Next.SOON:
+            return min(_SOON_SECONDS, self._resync_seconds)
         growing: float = self._resync_seconds * 2.0 ** min(plant.failures, _LARGEST_EXPONENT)
         return min(growing, max(_LONGEST_PAUSE_SECONDS, self._resync_seconds))
 
-    async def _look_once(self, key: Key, plant: _Plant) -> bool:
+    async def _look_once(self, key: Key, plant: _Plant) -> Next:
         namespace, name = key
         async with self._slots:
             with LOOK_SECONDS.time():
                 try:
-                    there = await self._look(namespace, name)
+                    following = await self._look(namespace, name)
                 except NotReady as error:
                     _LOG.debug("%s/%s: %s", namespace, name, error)
                 except VPPError as error:
@@ -108,6 +112,6 @@ class Plants:
                 else:
                     plant.failures = 0
                     LOOKS.labels(outcome="done").inc()
-                    return there
+                    return following
         LOOKS.labels(outcome="failed" if plant.failures else "not_ready").inc()
-        return True
+        return Next.LATER

@@ -110,11 +110,10 @@ class QueueChannelSpec:
     min: int = described("Channels that are always active.", default=1, minimum=1, maximum=100)
     max: int = described("Channels that may be active at most.", default=1, minimum=1, maximum=100)
     standby: int = described(
-        "Channels beyond the active ones that are up and warm without traffic.",
+        "Channels beyond the active ones that are up and warm without traffic, so that they wake in a moment.",
         default=0,
         minimum=0,
         maximum=100,
-        pending=True,
     )
     channel: Channel = described("Resources of each channel.", default=Channel())
     exchange: str = described(
@@ -132,11 +131,10 @@ class QueueChannelSpec:
     service: Exposure = described("How gateways reach the channels.", default=Exposure())
     retention: Retention = described("How readings leave a channel's disk.", default=Retention())
     rebalance_share: float = described(
-        "Share of the connections that moves to a channel when it wakes; 0: a fair share.",
+        "Share of all connections that moves to a channel when it wakes; 0: a fair share.",
         default=0.0,
         minimum=0,
         maximum=1,
-        pending=True,
     )
     drain_deadline_seconds: int = described(
         "Seconds after which a drain is given up and the channel stays: unread data never sleeps.",

@@ -88,7 +88,7 @@ STATUS: Final = {
             "The channels.",
             "name",
             name=_text("Name of the channel and of its pod."),
-            state=_text("Starting, Waking, Active, Draining, Asleep or Down; Standby is not written yet."),
+            state=_text("Starting, Waking, Active, Standby, Draining, Asleep or Down."),
             stream=_text("The stream that holds the channel's readings."),
             host=_text("Host name of the channel's broker."),
             committedOffset=_whole("Offset up to which the twin has committed the stream."),
@@ -99,6 +99,10 @@ STATUS: Final = {
             markerOffset=_whole(
                 "Offset of the end marker behind the last reading; the channel sleeps once it is committed."
             ),
+            fillingSince={
+                **_text("When it became active, while it awaits its share of the connections."),
+                "format": "date-time",
+            },
             gaveUpGeneration=_whole("Generation of the spec for which the drain has passed drainDeadlineSeconds."),
         ),
         lost=_list(

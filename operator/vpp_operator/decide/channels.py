@@ -2,8 +2,8 @@
 
 A channel that is no longer wanted is drained before it sleeps: it leaves the Service, publishers are sent away until
 none has come back for a while, an end marker is written behind the last reading, and it sleeps only when the twin
-has committed the marker and nothing lies behind it. Every step can be taken again, so an operator that dies between any
-two of them loses nothing.
+has committed the marker and nothing lies behind it. One that is to stand by leaves out the marker: it stays up, so that
+the twin reads on. Every step can be taken again, so an operator that dies between any two of them loses nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ QUIET_SECONDS: Final = 5.0
 """No publisher for so long means that all have found another channel."""
 
 
+class Role(StrEnum):
+    """What a channel is wanted for."""
+
+    ACTIVE = "active"
+    STANDBY = "standby"
+    """Up and warm, without traffic: it can be active in a moment."""
+    ASLEEP = "asleep"
+
+
 class State(StrEnum):
     """What `status.channels[].state` says."""
 
@@ -24,17 +33,21 @@ class State(StrEnum):
     WAKING = "Waking"
     ACTIVE = "Active"
     DOWN = "Down"
+    STANDBY = "Standby"
     DRAINING = "Draining"
     ASLEEP = "Asleep"
 
 
 NOT_UP: Final = (State.STARTING, State.WAKING, State.DOWN)
-"""States of channels that are wanted and take no readings yet."""
+"""States of channels that are wanted and not up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draining:
-    """A channel on its way to sleep, as far as it is known now. Offsets are those of its stream."""
+    """A channel on its way out of traffic, as far as it is known now. Offsets are those of its stream."""
+
+    goal: Role
+    """Where it is going: to stand by, or to sleep."""
 
     broker_answers: bool
     publishers: int
@@ -58,26 +71,44 @@ class Move(StrEnum):
     WAIT = "wait"
     SEND_AWAY = "send publishers away"
     MARK = "write the end marker"
+    STAND_BY = "stand by"
     SLEEP = "sleep"
     GIVE_UP = "give up"
 
 
-def opening_state(before: State, *, wanted: bool, gave_up: bool) -> State:
+def role_of(ordinal: int, *, active: int, standby: int) -> Role:
+    """Return what the channel of this ordinal is for: the lowest are active, the next stand by, the highest sleep."""
+    if ordinal < active:
+        return Role.ACTIVE
+    return Role.STANDBY if ordinal < active + standby else Role.ASLEEP
+
+
+def opening_state(before: State, role: Role, *, gave_up: bool) -> State:
     """Return the state a look begins with. `gave_up`: a drain for this very spec has passed its deadline."""
-    if wanted:
-        return {State.ASLEEP: State.WAKING, State.DRAINING: State.WAKING}.get(before, before)
-    # One that has never been up may hold what its volume has kept: it is adopted first, and drained then.
-    if before in (State.ASLEEP, State.STARTING) or gave_up:
+    if role is Role.ACTIVE:
+        return State.WAKING if before in (State.ASLEEP, State.STANDBY, State.DRAINING) else before
+    if gave_up:
         return before
-    return State.DRAINING
+    if role is Role.STANDBY:
+        return {State.ASLEEP: State.WAKING, State.ACTIVE: State.DRAINING}.get(before, before)
+    # One that has never been up may hold what its volume has kept: it is adopted first, and drained then.
+    return before if before in (State.ASLEEP, State.STARTING) else State.DRAINING
+
+
+def answering_state(opening: State, role: Role) -> State:
+    """Return the state of a channel that does not drain, once its broker has all that it should have."""
+    return State.ACTIVE if role is Role.ACTIVE or opening is State.ACTIVE else State.STANDBY
 
 
 def next_move(seen: Draining) -> tuple[Move, str]:
     """Return what to do next with a draining channel, and the reason in words."""
-    if is_read(seen) and seen.broker_answers and not seen.publishers:
+    away = seen.broker_answers and not seen.publishers
+    if seen.goal is Role.ASLEEP and away and is_read(seen):
         return Move.SLEEP, "the twin has read everything"
+    if seen.goal is Role.STANDBY and away and seen.quiet_seconds >= QUIET_SECONDS:
+        return Move.STAND_BY, "its publishers are gone"
     if seen.since_seconds > seen.deadline_seconds:
-        return Move.GIVE_UP, f"it was not read to its end within {seen.deadline_seconds:g} s ({_waiting_for(seen)})"
+        return Move.GIVE_UP, f"it was not drained within {seen.deadline_seconds:g} s ({_waiting_for(seen)})"
     if not seen.broker_answers:
         return Move.WAIT, _waiting_for(seen)
     if seen.publishers:

@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vpp_contract.names import STREAM_PREFIX, TRAFFIC_LABEL
+from vpp_contract.names import STREAM_PREFIX
 from vpp_operator.api.queuechannel import QueueChannelSpec
-from vpp_operator.decide.channels import State
+from vpp_operator.decide.channels import Role, State, answering_state
 from vpp_operator.errors import VPPError
-from vpp_operator.ports import POD, BrokerAddress, Brokers, Manifest, Ports
+from vpp_operator.ports import BrokerAddress, Brokers, Manifest, Ports
 from vpp_operator.reconcile import definitions
 from vpp_operator.reconcile.definitions import Site
 from vpp_operator.reconcile.gather import Pod
 from vpp_operator.resources.broker import AMQP_PORT, MANAGEMENT_PORT
-from vpp_operator.resources.channel import ACTIVE
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,6 +39,8 @@ class ChannelReport:
     host: str
     stream: str
     state: State
+    role: Role = Role.ACTIVE
+    """What it is wanted for."""
     reason: str = ""
     answers: bool = False
     """Whether its broker has just been seen to have all that it should have."""
@@ -52,6 +53,8 @@ class ChannelReport:
     marker_offset: int | None = None
     gave_up_generation: int | None = None
     """The generation of the spec for which a drain has passed its deadline."""
+    filling_since: float | None = None
+    """Since when it has been active and awaits its share of the connections (seconds since the epoch)."""
 
     @property
     def key(self) -> str:
@@ -94,15 +97,11 @@ async def look_at_channel(
     before: ChannelReport,
     *,
     spec: QueueChannelSpec,
-    namespace: str,
     admin: Mapping[str, str],
     reader: tuple[str, str],
     sites: Sequence[Site],
 ) -> ChannelReport:
-    """Bring one channel's broker to what it should be and report it.
-
-    Its pod gets traffic once all is there, unless it drains.
-    """
+    """Bring one channel's broker to what it should be and report it."""
     absent = before.state if before.state in (State.STARTING, State.WAKING, State.DRAINING) else State.DOWN
     if pod is None or not pod.ready or pod.deleting:
         return replace(before, state=absent, reason=pod.waiting if pod else "its pod is not there yet")
@@ -132,10 +131,7 @@ async def look_at_channel(
     report = replace(report, reason="", answers=True, messages=extent.messages if extent else None)
     if before.state is State.DRAINING:
         return report
-    if pod.labels.get(TRAFFIC_LABEL) != ACTIVE:
-        await ports.kubernetes.patch(POD, namespace, pod.name, {"metadata": {"labels": {TRAFFIC_LABEL: ACTIVE}}})
-        _LOG.info("channel %s is active: its Service sends traffic to it", pod.name)
-    return replace(report, state=State.ACTIVE)
+    return replace(report, state=answering_state(before.state, before.role))
 
 
 def _adopted(before: ChannelReport, live: Manifest) -> ChannelReport:

@@ -25,9 +25,9 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def seconds_of(timestamp: str) -> float:
-    """Return what `timestamp` wrote as seconds since the epoch."""
-    return datetime.fromisoformat(timestamp).timestamp()
+def seconds_of(written: str | None) -> float | None:
+    """Return what `timestamp` wrote as seconds since the epoch; None for nothing."""
+    return datetime.fromisoformat(written).timestamp() if written else None
 
 
 def merged(document: Manifest, said: Iterable[Condition], now: float) -> list[dict[str, Any]]:

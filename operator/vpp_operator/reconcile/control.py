@@ -20,6 +20,7 @@ from vpp_operator.resources.secret_values import secret_texts
 
 _LOG = logging.getLogger(__name__)
 _TOPOLOGY_STATES = {
+    State.STANDBY: ChannelState.STANDBY,
     State.DRAINING: ChannelState.DRAINING,
     State.ASLEEP: ChannelState.ASLEEP,
     State.WAKING: ChannelState.ASLEEP,  # its pod is not up yet, and what it holds was read before it slept

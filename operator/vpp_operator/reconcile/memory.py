@@ -8,6 +8,16 @@ from vpp_contract.topology import Topology
 
 
 @dataclass(slots=True)
+class Filling:
+    """Of one QueueChannel."""
+
+    since: float
+    """When it was first seen (monotonic seconds)."""
+    total: int = 0
+    """The most publishers' connections that were seen at one time."""
+
+
+@dataclass(slots=True)
 class PlantMemory:
     """Of one plant: its Secrets' texts by name, so that a deleted one returns unchanged, and what was published."""
 
@@ -19,6 +29,8 @@ class PlantMemory:
     """Uid of the control broker's pod at that time: another one may have an empty volume."""
     retention_at: dict[str, float] = field(default_factory=dict)
     """When retention was last moved, by channel and stream (monotonic seconds)."""
+    filling: dict[str, Filling] = field(default_factory=dict)
+    """QueueChannels in which connections move to channels that have just become active."""
     quiet_since: dict[str, float] = field(default_factory=dict)
     """Since when a draining channel has had no publisher, by channel (monotonic seconds)."""
 

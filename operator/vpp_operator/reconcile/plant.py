@@ -13,14 +13,10 @@ from typing import Any
 from vpp_contract.names import DRIVER_PORT, TRAFFIC_LABEL
 from vpp_operator.api.parsers import PARSERS
 from vpp_operator.api.vppcluster import parse_vppcluster_spec
-from vpp_operator.decide.channels import NOT_UP
+from vpp_operator.decide.channels import NOT_UP, Role, State
+from vpp_operator.decide.pace import Next
 from vpp_operator.errors import InvalidSpec, VPPError
-from vpp_operator.ports import (
-    DriverProgress,
-    Manifest,
-    Ports,
-    Refused,
-)
+from vpp_operator.ports import DriverProgress, Manifest, Ports, Refused
 from vpp_operator.reconcile import status as statuses
 from vpp_operator.reconcile.accounts import Accounts
 from vpp_operator.reconcile.apply import apply_all, renew_pods
@@ -44,8 +40,8 @@ from vpp_operator.settings import Settings
 _LOG = logging.getLogger(__name__)
 
 
-async def reconcile_plant(ports: Ports, settings: Settings, memory: Memory, namespace: str, name: str) -> bool:
-    """Look once at a VPPCluster with all that names it; tell whether anything of it is there.
+async def reconcile_plant(ports: Ports, settings: Settings, memory: Memory, namespace: str, name: str) -> Next:
+    """Look once at a VPPCluster with all that names it; tell when to look again.
 
     Raises:
         VPPError: a server the look cannot do without did not answer; the next look goes on.
@@ -58,13 +54,13 @@ async def reconcile_plant(ports: Ports, settings: Settings, memory: Memory, name
         left = bool(picture.vpp or picture.queue_channels or picture.nano_grids)
         if not left:
             memory.forget(namespace, name)
-        return left
+        return Next.LATER if left else Next.NEVER
     await ensure_finalizers(ports, picture)
     try:
         spec = parse_vppcluster_spec(picture.vpp["spec"])
     except InvalidSpec as error:
         await report(ports, picture.vpp, {}, statuses.invalid(str(error)))
-        return True
+        return Next.LATER
     plant_memory = memory.of(namespace, name)
     look = Look(
         ports=ports,
@@ -77,9 +73,10 @@ async def reconcile_plant(ports: Ports, settings: Settings, memory: Memory, name
         sites=await _members(ports, picture.live_sites(), name),
         accounts=Accounts(picture, plant_memory, ports.randomness),
     )
-    await _look(look)
+    reports = await _look(look)
     await let_go(ports, plant_memory, picture)
-    return True
+    moving = any(entry.state is State.DRAINING or entry.filling_since is not None for entry in reports)
+    return Next.SOON if moving else Next.LATER
 
 
 async def _members(ports: Ports, documents: Sequence[Manifest], vpp: str) -> list[Member]:
@@ -95,7 +92,7 @@ async def _members(ports: Ports, documents: Sequence[Manifest], vpp: str) -> lis
     return members
 
 
-async def _look(look: Look) -> None:
+async def _look(look: Look) -> list[ChannelReport]:
     ports, picture, spec = look.ports, look.picture, look.spec
     faults: list[Condition] = []
     progress = await _progress(look)
@@ -123,6 +120,7 @@ async def _look(look: Look) -> None:
     reports = await look_at_all_channels(look, sites, progress)
     generation = await publish_topology(look, control, reports, faults)
     await _say(look, wanted, faults, metrics, progress, reports, generation, control is not None)
+    return [entry for entries in reports.values() for entry in entries]
 
 
 async def _progress(look: Look) -> DriverProgress | None:
@@ -187,7 +185,12 @@ async def _say(
     for member in look.channels:
         values, conditions = statuses.channel_status(member.document, member.spec, reports[member.owner.name])
         await report(look.ports, member.document, values, conditions)
-    down = [entry.name for entries in reports.values() for entry in entries if entry.state in NOT_UP]
+    down = [
+        entry.name
+        for entries in reports.values()
+        for entry in entries
+        if entry.state in NOT_UP and entry.role is Role.ACTIVE
+    ]
     missing_at = ", ".join([*(() if control_ready else (names.control(look.picture.name),)), *down])
     for site in look.sites:
         values, conditions = statuses.site_status(

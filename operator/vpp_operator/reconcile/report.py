@@ -8,7 +8,6 @@ from typing import Any, Final
 from vpp_operator.errors import VPPError
 from vpp_operator.metrics import WRITES
 from vpp_operator.ports import PLANT_KINDS, Manifest, Ports
-from vpp_operator.reconcile.apply import covers
 from vpp_operator.reconcile.conditions import Condition, merged, timestamp
 
 _KINDS: Final = {kind.kind: kind for kind in PLANT_KINDS}
@@ -28,7 +27,8 @@ async def report(ports: Ports, document: Manifest, values: Mapping[str, Any], co
         "conditions": merged(document, conditions, now),
     }
     before = document.get("status", {})
-    if covers(before, status):
+    # Whole values: a part that is said no longer is a change as well.
+    if all(before.get(name) == value or (value is None and name not in before) for name, value in status.items()):
         return
     metadata = document["metadata"]
     patched = await ports.kubernetes.patch(

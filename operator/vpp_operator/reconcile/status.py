@@ -10,7 +10,7 @@ from vpp_operator.api.nanogrid import NanoGridSpec
 from vpp_operator.api.queuechannel import QueueChannelSpec
 from vpp_operator.api.schema import pending_fields
 from vpp_operator.api.vppcluster import VPPClusterSpec
-from vpp_operator.decide.channels import NOT_UP, State
+from vpp_operator.decide.channels import NOT_UP, Role, State
 from vpp_operator.ports import DriverProgress, Manifest
 from vpp_operator.reconcile.brokers import ChannelReport, Loss
 from vpp_operator.reconcile.conditions import Condition, timestamp
@@ -150,8 +150,7 @@ def channel_status(
     }
     if lost:
         status["lost"] = list(lost.values())
-    waiting = [report for report in reports if report.state in NOT_UP]
-    leaving = [report for report in reports if report.state is State.DRAINING]
+    waiting = [report for report in reports if report.state in NOT_UP and report.role is Role.ACTIVE]
     ready = (
         Condition(
             type="Ready",
@@ -169,12 +168,21 @@ def channel_status(
             message=" ".join(
                 [
                     f"{len(active)} channels take readings.",
-                    *(f"{report.name} is Draining: {report.reason}." for report in leaving),
+                    *(
+                        f"{report.name} is {report.state}: {report.reason}."
+                        for report in reports
+                        if _is_on_its_way(report)
+                    ),
                 ]
             ),
         )
     )
     return status, [ready, _degraded(list(lost.values())), _limited(reports), pending(spec)]
+
+
+def _is_on_its_way(report: ChannelReport) -> bool:
+    """Whether a channel that does not take readings is worth a word: it leaves, or is to stand by and is not up."""
+    return report.role is not Role.ACTIVE and bool(report.reason) and report.state not in (State.ACTIVE, State.ASLEEP)
 
 
 def _limited(reports: Sequence[ChannelReport]) -> Condition:
@@ -188,7 +196,7 @@ def _limited(reports: Sequence[ChannelReport]) -> Condition:
         type="ScalingLimited",
         status=True,
         reason="DrainDeadline",
-        message=f"The twin did not read {names_of_kept} to the end within drainDeadlineSeconds, so it stays; "
+        message=f"{names_of_kept} could not be drained within drainDeadlineSeconds and stays up; "
         "the drain is tried again when the spec changes.",
     )
 
@@ -206,6 +214,7 @@ def channel_entry(report: ChannelReport) -> dict[str, Any]:
         "drainingSince": None if report.draining_since is None else timestamp(report.draining_since),
         "markerOffset": report.marker_offset,
         "gaveUpGeneration": report.gave_up_generation,
+        "fillingSince": None if report.filling_since is None else timestamp(report.filling_since),
         "reason": report.reason or None,
     }
     return {name: value for name, value in values.items() if value is not None}

@@ -15,6 +15,9 @@ from vpp_operator.resources.metadata import CHANNELS_LABEL, Owner
 
 COMPONENT: Final = "channel"
 ACTIVE: Final = "active"
+"""The value of the traffic label that the Service selects; the others tell people why a channel is not in it."""
+HELD: Final = "held"
+STANDBY: Final = "standby"
 DRAINING: Final = "draining"
 
 
@@ -48,10 +51,15 @@ def channel_count(spec: QueueChannelSpec) -> int:
     return max(spec.min, min(spec.max, wanted))
 
 
+def standby_count(spec: QueueChannelSpec) -> int:
+    """Return how many channels beyond those that take readings are up, as far as `max` lets them."""
+    return min(spec.standby, spec.max - channel_count(spec))
+
+
 def channel_pods(spec: QueueChannelSpec, entries: Sequence[Mapping[str, Any]]) -> int:
     """Return how many pods there are: those wanted, and those that `status.channels` says are not asleep yet."""
     awake = (ordinal_of(entry["name"]) + 1 for entry in entries if entry.get("state") != State.ASLEEP)
-    return max(channel_count(spec), *awake, 0)
+    return max(channel_count(spec) + standby_count(spec), *awake, 0)
 
 
 def ordinal_of(channel: str) -> int:

@@ -7,9 +7,20 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from vpp_operator.decide.channels import QUIET_SECONDS, Draining, Move, State, next_move, opening_state
+from vpp_operator.decide.channels import (
+    QUIET_SECONDS,
+    Draining,
+    Move,
+    Role,
+    State,
+    answering_state,
+    next_move,
+    opening_state,
+    role_of,
+)
 
 EMPTY = Draining(
+    goal=Role.ASLEEP,
     broker_answers=True,
     publishers=0,
     quiet_seconds=QUIET_SECONDS,
@@ -19,6 +30,7 @@ EMPTY = Draining(
     since_seconds=20,
     deadline_seconds=60,
 )
+TO_STANDBY = replace(EMPTY, goal=Role.STANDBY, marker_offset=None, committed_offset=3, tail_offset=None)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +50,16 @@ EMPTY = Draining(
         (
             replace(EMPTY, committed_offset=7, since_seconds=61),
             Move.GIVE_UP,
-            "it was not read to its end within 60 s (the twin has read up to offset 7 of 8)",
+            "it was not drained within 60 s (the twin has read up to offset 7 of 8)",
+        ),
+        (TO_STANDBY, Move.STAND_BY, "its publishers are gone"),
+        (replace(TO_STANDBY, quiet_seconds=4.9), Move.WAIT, "no publisher may come back for a moment"),
+        (replace(TO_STANDBY, publishers=1), Move.SEND_AWAY, "1 publishers are sent to other channels"),
+        (replace(TO_STANDBY, broker_answers=False), Move.WAIT, "its broker does not answer"),
+        (
+            replace(TO_STANDBY, publishers=1, since_seconds=61),
+            Move.GIVE_UP,
+            "it was not drained within 60 s (1 publishers are sent to other channels)",
         ),
     ],
 )
@@ -46,26 +67,61 @@ def test_each_situation_has_its_move_and_its_reason(seen: Draining, move: Move, 
     assert next_move(seen) == (move, reason)
 
 
+def test_the_lowest_channels_are_active_the_next_stand_by_and_the_highest_sleep() -> None:
+    roles = [role_of(ordinal, active=2, standby=1) for ordinal in range(4)]
+    assert roles == [Role.ACTIVE, Role.ACTIVE, Role.STANDBY, Role.ASLEEP]
+
+
 @pytest.mark.parametrize(
-    ("before", "wanted", "gave_up", "after"),
+    ("before", "role", "gave_up", "after"),
     [
-        (State.ACTIVE, True, False, State.ACTIVE),
-        (State.STARTING, True, False, State.STARTING),
-        (State.DOWN, True, False, State.DOWN),
-        (State.ASLEEP, True, False, State.WAKING),
-        (State.DRAINING, True, False, State.WAKING),
-        (State.ACTIVE, False, False, State.DRAINING),
-        (State.DOWN, False, False, State.DRAINING),
-        (State.STARTING, False, False, State.STARTING),
-        (State.DRAINING, False, False, State.DRAINING),
-        (State.ASLEEP, False, False, State.ASLEEP),
-        (State.ACTIVE, False, True, State.ACTIVE),
+        (State.ACTIVE, Role.ACTIVE, False, State.ACTIVE),
+        (State.STARTING, Role.ACTIVE, False, State.STARTING),
+        (State.DOWN, Role.ACTIVE, False, State.DOWN),
+        (State.ASLEEP, Role.ACTIVE, False, State.WAKING),
+        (State.STANDBY, Role.ACTIVE, False, State.WAKING),
+        (State.DRAINING, Role.ACTIVE, False, State.WAKING),
+        (State.STANDBY, Role.ACTIVE, True, State.WAKING),
+        (State.ACTIVE, Role.STANDBY, False, State.DRAINING),
+        (State.DRAINING, Role.STANDBY, False, State.DRAINING),
+        (State.ASLEEP, Role.STANDBY, False, State.WAKING),
+        (State.STARTING, Role.STANDBY, False, State.STARTING),
+        (State.DOWN, Role.STANDBY, False, State.DOWN),
+        (State.STANDBY, Role.STANDBY, False, State.STANDBY),
+        (State.ACTIVE, Role.STANDBY, True, State.ACTIVE),
+        (State.ACTIVE, Role.ASLEEP, False, State.DRAINING),
+        (State.STANDBY, Role.ASLEEP, False, State.DRAINING),
+        (State.WAKING, Role.ASLEEP, False, State.DRAINING),
+        (State.DOWN, Role.ASLEEP, False, State.DRAINING),
+        (State.STARTING, Role.ASLEEP, False, State.STARTING),
+        (State.DRAINING, Role.ASLEEP, False, State.DRAINING),
+        (State.ASLEEP, Role.ASLEEP, False, State.ASLEEP),
+        (State.ACTIVE, Role.ASLEEP, True, State.ACTIVE),
+        (State.STANDBY, Role.ASLEEP, True, State.STANDBY),
     ],
 )
-def test_what_is_wanted_decides_the_state_a_look_begins_with(
-    before: State, *, wanted: bool, gave_up: bool, after: State
+def test_what_a_channel_is_for_decides_the_state_a_look_begins_with(
+    before: State, role: Role, *, gave_up: bool, after: State
 ) -> None:
-    assert opening_state(before, wanted=wanted, gave_up=gave_up) is after
+    assert opening_state(before, role, gave_up=gave_up) is after
+
+
+@pytest.mark.parametrize(
+    ("opening", "role", "after"),
+    [
+        (State.WAKING, Role.ACTIVE, State.ACTIVE),
+        (State.STARTING, Role.STANDBY, State.STANDBY),
+        (State.WAKING, Role.STANDBY, State.STANDBY),
+        (State.DOWN, Role.STANDBY, State.STANDBY),
+        (State.ACTIVE, Role.STANDBY, State.ACTIVE),
+        (State.ACTIVE, Role.ASLEEP, State.ACTIVE),
+        (State.DOWN, Role.ASLEEP, State.STANDBY),
+    ],
+)
+def test_a_channel_whose_broker_answers_takes_traffic_if_it_is_to_or_could_not_be_drained(
+    opening: State, role: Role, after: State
+) -> None:
+    assert answering_state(opening, role) is after
 
 
 @dataclass(frozen=True)
@@ -73,7 +129,7 @@ class World:
     """A channel, its publisher, the twin, and what an operator knows that may die at any moment."""
 
     state: State = State.ACTIVE
-    wanted: bool = True
+    role: Role = Role.ACTIVE
     in_service: bool = True
     connected: bool = True
     tail: int = 0
@@ -87,6 +143,7 @@ class World:
 
 def reading(world: World) -> Draining:
     return Draining(
+        goal=world.role,
         broker_answers=True,
         publishers=int(world.connected),
         quiet_seconds=QUIET_SECONDS if world.quiet else 0,
@@ -103,11 +160,15 @@ Decide = Callable[[Draining], tuple[Move, str]]
 
 def looked(world: World, decide: Decide = next_move) -> Iterator[World]:
     """What one look of the operator makes of the world, and what is left when it dies on its way."""
-    state = opening_state(world.state, wanted=world.wanted, gave_up=False)
+    state = opening_state(world.state, world.role, gave_up=False)
     if state is State.ASLEEP:
         return
     if state is not State.DRAINING:
-        yield replace(world, state=State.ACTIVE, in_service=True, marker=None, quiet=False)
+        state = answering_state(state, world.role)
+        active = state is State.ACTIVE
+        # A publisher that is found on a channel that stands by is sent away.
+        connected = world.connected and (active or world.in_service)
+        yield replace(world, state=state, in_service=active, connected=connected, marker=None, quiet=False)
         return
     if world.state is not State.DRAINING:
         yield replace(world, state=state, in_service=False, marker=None, quiet=False)
@@ -119,7 +180,9 @@ def looked(world: World, decide: Decide = next_move) -> Iterator[World]:
         yield replace(world, tail=world.tail + 1, marker=world.tail)
         yield replace(world, tail=world.tail + 1, quiet=False)  # died before the marker's place was written down
     elif move is Move.SLEEP:
-        yield replace(world, state=State.ASLEEP)
+        yield replace(world, state=State.ASLEEP, marker=None)
+    elif move is Move.STAND_BY:
+        yield replace(world, state=State.STANDBY, marker=None)
 
 
 def moved(world: World, decide: Decide) -> Iterator[World]:
@@ -128,7 +191,7 @@ def moved(world: World, decide: Decide) -> Iterator[World]:
     yield replace(world, quiet=False)  # the operator dies and forgets
     if not world.connected:
         yield replace(world, quiet=True)
-        if world.in_service or (world.state is State.DRAINING and not world.quiet):
+        if world.in_service or (world.state in (State.DRAINING, State.STANDBY) and not world.quiet):
             yield replace(world, connected=True, quiet=False)  # the Service's endpoints lag behind its labels
             if world.tail < 4:
                 yield replace(world, tail=world.tail + 1)  # a visit between two looks
@@ -139,7 +202,8 @@ def moved(world: World, decide: Decide) -> Iterator[World]:
     if world.committed < world.tail and world.state is not State.ASLEEP:
         yield replace(world, committed=world.committed + 1)
     if world.changes < 4:
-        yield replace(world, wanted=not world.wanted, changes=world.changes + 1)
+        for role in Role:
+            yield replace(world, role=role, changes=world.changes + 1)
 
 
 def explored(decide: Decide = next_move) -> set[World]:
@@ -181,17 +245,22 @@ def test_the_exploration_finds_an_operator_that_forgets(forgets: Callable[[Drain
     assert losses(explored(lambda seen: next_move(forgets(seen))))
 
 
-def test_from_every_world_in_which_a_channel_is_not_wanted_it_can_still_get_to_sleep() -> None:
+@pytest.mark.parametrize(
+    ("role", "state"),
+    [(Role.ACTIVE, State.ACTIVE), (Role.STANDBY, State.STANDBY), (Role.ASLEEP, State.ASLEEP)],
+)
+def test_from_every_world_a_channel_can_still_get_where_it_is_wanted(role: Role, state: State) -> None:
     def settled(world: World) -> World:
         for _ in range(12):
             world = replace(world, committed=world.tail, quiet=not world.connected)
             world = next(looked(world), world)
         return world
 
-    unwanted = [world for world in explored() if not world.wanted]
-    assert all(settled(world).state is State.ASLEEP for world in unwanted)
+    found = [settled(world) for world in explored() if world.role is role]
+    assert {world.state for world in found} == {state}
+    assert all(world.in_service == (role is Role.ACTIVE) for world in found)
 
 
 def test_from_every_world_in_which_a_channel_is_wanted_it_takes_readings_again() -> None:
-    wanted = [world for world in explored() if world.wanted]
+    wanted = [world for world in explored() if world.role is Role.ACTIVE]
     assert all(next(looked(world)).in_service for world in wanted)

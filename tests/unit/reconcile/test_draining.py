@@ -141,7 +141,7 @@ async def test_a_drain_past_its_deadline_is_given_up_and_said_until_the_spec_cha
     plant = await two_channels()
     plant.change("QueueChannel", "ingest", {"spec": {"pinned": 1, "drainDeadlineSeconds": 30}})
     await plant.settle(12)
-    assert (entry(plant)["state"], label(plant)) == ("Active", "active")
+    assert (entry(plant)["state"], label(plant)) == ("Standby", "standby")
     limited = plant.condition("QueueChannel", "ingest", "ScalingLimited")
     assert (limited["status"], limited["reason"]) == ("True", "DrainDeadline")
     assert CHANNEL in limited["message"]
@@ -149,6 +149,16 @@ async def test_a_drain_past_its_deadline_is_given_up_and_said_until_the_spec_cha
     await plant.settle(1)
     assert entry(plant)["state"] == "Draining"
     assert plant.condition("QueueChannel", "ingest", "ScalingLimited")["status"] == "False"
+
+
+async def test_a_channel_that_publishers_cling_to_serves_them_again_after_its_deadline() -> None:
+    plant = await two_channels()
+    plant.change("QueueChannel", "ingest", {"spec": {"pinned": 1, "drainDeadlineSeconds": 30}})
+    for number in range(12):
+        plant.world.broker(CHANNEL).connections[f"gateway {number}"] = "site-house-01"
+        await plant.settle(1)
+    assert (entry(plant)["state"], label(plant)) == ("Active", "active")
+    assert plant.condition("QueueChannel", "ingest", "ScalingLimited")["status"] == "True"
 
 
 async def test_a_channel_that_never_came_up_is_let_go_without_talk_of_loss() -> None:

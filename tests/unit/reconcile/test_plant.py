@@ -7,8 +7,17 @@ import pytest
 from tests.plants import CLUSTER, HOUSE, Plant, resource
 from vpp_contract.topology import ChannelState
 from vpp_operator.api.status import STATUS
+from vpp_operator.decide.pace import Next
 
-SOMETIMES = {"reason", "committedOffset", "firstOffset", "drainingSince", "markerOffset", "gaveUpGeneration"}
+SOMETIMES = {
+    "reason",
+    "committedOffset",
+    "firstOffset",
+    "drainingSince",
+    "markerOffset",
+    "gaveUpGeneration",
+    "fillingSince",
+}
 
 
 async def test_a_plant_comes_up_from_its_resources() -> None:
@@ -198,8 +207,8 @@ async def test_a_plant_that_goes_leaves_nothing_but_volumes_by_policy(policy: st
     for kind in ("NanoGrid", "QueueChannel", "VPPCluster"):
         for name in kubernetes.names(kind):
             kubernetes.remove(kind, name)
-    assert await plant.look() is True
-    assert await plant.look() is False
+    assert await plant.look() is Next.LATER
+    assert await plant.look() is Next.NEVER
     assert {kind for kind, _, _ in kubernetes.objects} - {"Event"} == ({"PersistentVolumeClaim"} if left else set())
 
 
@@ -213,7 +222,7 @@ async def test_without_its_vppcluster_a_resource_says_so_and_goes_when_told() ->
         assert condition["reason"] == "VPPNotFound"
         assert "demo" in condition["message"]
         kubernetes.remove(kind, name)
-    assert await plant.look() is False
+    assert await plant.look() is Next.NEVER
 
 
 async def test_pods_of_an_older_template_are_renewed_one_at_a_time() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vpp_workloads.simulator.spread import smooth_weights, spread
@@ -15,6 +15,7 @@ counts = st.sampled_from([1, 2, 4, 12, 60, 360, 3600])
 
 
 @given(energies, energies, energies, counts)
+@example(4096.157757362146, 9.287330727844348e-268, 0.0, 4)
 def test_the_readings_of_an_hour_sum_to_its_energy(before: float, hour: float, after: float, count: int) -> None:
     readings = spread(hour, smooth_weights(before, hour, after, count))
     assert len(readings) == count

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from vpp_operator.decide.pace import Next
 from vpp_operator.errors import NotReady, Unavailable
 from vpp_operator.plants import Plants
 
@@ -15,16 +16,16 @@ RESYNC = 0.02
 
 
 class Looks:
-    """Counts looks; `error` is raised by each, `there` is what each returns."""
+    """Counts looks; `error` is raised by each, `following` is what each returns."""
 
     def __init__(self) -> None:
         self.count: Counter[tuple[str, str]] = Counter()
         self.error: Exception | None = None
-        self.there = True
+        self.following = Next.LATER
         self.at_once = 0
         self.most_at_once = 0
 
-    async def __call__(self, namespace: str, name: str) -> bool:
+    async def __call__(self, namespace: str, name: str) -> Next:
         self.count[namespace, name] += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -32,7 +33,7 @@ class Looks:
         self.at_once -= 1
         if self.error is not None:
             raise self.error
-        return self.there
+        return self.following
 
 
 @pytest.fixture
@@ -53,6 +54,15 @@ async def test_a_plant_is_looked_at_again_and_again(plants: Plants, looks: Looks
     assert looks.count["n", "demo"] >= 3
 
 
+async def test_a_plant_on_which_something_is_on_its_way_is_looked_at_before_the_usual_pause(looks: Looks) -> None:
+    looks.following = Next.SOON
+    plants = Plants(looks, resync_seconds=60)
+    plants.wake("n", "demo")
+    await asyncio.sleep(1.0)
+    await plants.close()
+    assert looks.count["n", "demo"] >= 2
+
+
 async def test_one_plant_is_never_looked_at_twice_at_once(plants: Plants, looks: Looks) -> None:
     for _ in range(50):
         plants.wake("n", "demo")
@@ -61,7 +71,7 @@ async def test_one_plant_is_never_looked_at_twice_at_once(plants: Plants, looks:
 
 
 async def test_a_plant_of_which_nothing_is_left_is_forgotten(plants: Plants, looks: Looks) -> None:
-    looks.there = False
+    looks.following = Next.NEVER
     plants.wake("n", "demo")
     await asyncio.sleep(0.1)
     assert looks.count["n", "demo"] == 1
@@ -89,7 +99,7 @@ async def test_thousands_of_failures_keep_the_pause_bounded(plants: Plants, look
     await asyncio.sleep(0.05)
     plant = plants._plants["n", "demo"]
     plant.failures = 100_000
-    assert RESYNC < plants._pause_seconds(plant) <= 30.0
+    assert RESYNC < plants._pause_seconds(plant, Next.LATER) <= 30.0
 
 
 async def test_what_the_operator_writes_itself_wakes_nothing(looks: Looks) -> None:

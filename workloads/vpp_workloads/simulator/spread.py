@@ -31,6 +31,6 @@ def spread(energy_kwh: float, weights: Sequence[float]) -> list[float]:
         weights, total = [1.0] * len(weights), float(len(weights))
     shares = [energy_kwh * (weight / total) for weight in weights]
     rest = energy_kwh - math.fsum(shares[:-1])
-    # Rounding may leave the last reading a hair on the wrong side of zero.
-    shares[-1] = rest if rest * energy_kwh >= 0 else 0.0
+    # Rounding may leave the last reading a hair on the wrong side of zero; their product may be too small to tell.
+    shares[-1] = rest if (rest < 0) == (energy_kwh < 0) else 0.0
     return shares
