@@ -53,6 +53,7 @@ def summary(
     return {
         "profile": profile,
         "readings": audit["readings"],
+        "current_values": audit["current_values"],
         "energy_max_relative_error": audit["energy_max_relative_error"],
         "hours_compared": audit["hours_compared"],
         "latency_ms": audit["latency_ms"],
@@ -78,6 +79,14 @@ def faults(result: Mapping[str, Any]) -> list[str]:
             ("phantom", "in the history though no gateway had them confirmed"),
         )
         if readings.get(name)
+    ]
+    found += [
+        f"{result['current_values'][name]:,} {words}"
+        for name, words in (
+            ("inversions", "times a DER's current value went back to an older reading"),
+            ("behind", "DERs do not have their newest reading as their current value"),
+        )
+        if result["current_values"].get(name)
     ]
     if result["energy_max_relative_error"] is None or not result["energy_max_relative_error"] <= 1e-6:
         found.append(

@@ -64,4 +64,5 @@ def finish_without_loss(kube: Kube, namespace: str) -> None:
     readings = result["readings"]
     assert readings["confirmed"] > 0
     assert (readings["lost"], readings["duplicated"], readings["phantom"]) == (0, 0, 0)
+    assert result["current_values"] == {"inversions": 0, "behind": 0}
     assert result["energy_max_relative_error"] <= 1e-6

@@ -23,6 +23,7 @@ SITE = {
 def result(**readings: int) -> dict[str, Any]:
     audit = {
         "readings": {"confirmed": 10, "in_twin": 10, "lost": 0, "duplicated": 0, "phantom": 0, **readings},
+        "current_values": {"inversions": 0, "behind": 0},
         "energy_max_relative_error": 1e-9,
         "hours_compared": 24,
         "latency_ms": {"p50": 1.0, "p99": 2.0},
@@ -53,6 +54,17 @@ def test_a_run_without_loss_has_no_fault() -> None:
 )
 def test_each_kind_of_loss_is_a_fault_with_its_sentence(counts: dict[str, int], sentence: str) -> None:
     assert faults(result(**counts)) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"inversions": 2, "behind": 0}, "2 times a DER's current value went back to an older reading"),
+        ({"inversions": 0, "behind": 1}, "1 DERs do not have their newest reading as their current value"),
+    ],
+)
+def test_a_current_value_that_is_not_the_newest_is_a_fault(values: dict[str, int], sentence: str) -> None:
+    assert faults({**result(), "current_values": values}) == [sentence]
 
 
 @pytest.mark.parametrize("error", [1.1e-6, float("nan"), None])

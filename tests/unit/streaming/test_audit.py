@@ -20,7 +20,9 @@ from vpp_workloads.streaming.audit.__main__ import read_ledger, read_source
 from vpp_workloads.streaming.audit.compare import (
     HISTORY_FIELDS,
     LEDGER_FIELDS,
+    State,
     compare_energies,
+    current_values,
     join_identities,
     latencies_ms,
     percentiles,
@@ -253,3 +255,19 @@ def test_the_source_is_keyed_by_der_and_hour(server: _Server) -> None:
     assert read_source(url_of(server)) == {("a/pv", "2022-06-21T00:00:00Z"): 1.5, ("a/pv", "2022-06-21T01:00:00Z"): 2}
     with pytest.raises(StreamingError, match="/source does not answer"):
         read_source("http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("states", "inversions", "behind"),
+    [
+        ([("a/pv", 0, 1, 3), ("a/pv", 1, 1, 9), ("a/load", 4, 1, 9), ("b/pv", 2, 1, 9)], 0, 0),
+        ([("a/pv", 0, 1, 9), ("a/load", 4, 1, 9)], 0, 1),
+        ([("a/pv", 0, 1, 8), ("a/load", 4, 1, 9), ("b/pv", 2, 1, 9)], 0, 1),
+        ([("a/pv", 5, 1, 3), ("a/pv", 4, 1, 9), ("a/load", 4, 1, 9), ("b/pv", 2, 1, 9)], 1, 1),
+        ([("a/pv", 4, 0, 12), ("a/pv", 5, 1, 9), ("a/load", 4, 1, 9), ("b/pv", 2, 1, 9)], 0, 0),
+        ([("a/pv", 4, 1, 9), ("a/pv", 5, 1, 9), ("a/load", 4, 1, 9), ("b/pv", 2, 1, 9)], 1, 0),
+    ],
+    ids=["in order", "a DER without a value", "not the newest", "back to an older one", "a new boot", "the same again"],
+)
+def test_current_values_never_go_back_and_end_at_the_newest(states: list[State], inversions: int, behind: int) -> None:
+    assert current_values(states, a_history(SENT)) == {"inversions": inversions, "behind": behind}

@@ -17,8 +17,8 @@ def test_an_hours_energy_is_stamped_with_its_start() -> None:
 def test_only_measured_quantities_become_fields() -> None:
     row = {**DER, **dict.fromkeys(QUANTITIES), "boot": 2, "seq": 9, "event_time_us": 5, "created_us": 7}
     row |= {"power_kw": 1.5, "energy_kwh": -0.5, "voltage_v": float("nan")}
-    assert state_line("demo", row) == (
-        f"twin_state,{TAGS} power_kw=1.5,energy_kwh=-0.5,boot=2i,seq=9i,created_us=7i 5000"
+    assert state_line("demo", row, 41) == (
+        f"twin_state,{TAGS} power_kw=1.5,energy_kwh=-0.5,boot=2i,seq=9i,created_us=7i,batch_id=41i 5000"
     )
 
 

@@ -18,10 +18,11 @@ def energy_line(vpp: str, row: Mapping[str, Any]) -> str:
     return f"{TWIN_ENERGY_MEASUREMENT},{_tags(vpp, row)} {fields} {row['event_time_us'] * 1000}"
 
 
-def state_line(vpp: str, row: Mapping[str, Any]) -> str:
-    """Return the newest values of one DER, stamped with their event time."""
+def state_line(vpp: str, row: Mapping[str, Any], batch_id: int) -> str:
+    """Return the newest values of one DER, stamped with their event time; the batch says when they became current."""
     values = [f"{name}={row[name]!r}" for name in QUANTITIES if row[name] is not None and math.isfinite(row[name])]
     values += [f"{name}={row[name]}i" for name in ("boot", "seq", "created_us")]
+    values.append(f"batch_id={batch_id}i")
     return f"{TWIN_STATE_MEASUREMENT},{_tags(vpp, row)} {','.join(values)} {row['event_time_us'] * 1000}"
 
 

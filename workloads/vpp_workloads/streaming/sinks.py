@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -76,7 +76,7 @@ class BatchSink:
             counts, newest_us = _counts(results)
             clock.lap("process")
             with ThreadPoolExecutor(1, thread_name_prefix="influx") as other:
-                points = other.submit(self._influx.write, self._lines(results))
+                points = other.submit(self._influx.write, self._lines(results, batch_id))
                 self._write_files(frame, batch_id, counts)
                 clock.lap("write_files")
                 points.result()
@@ -102,12 +102,10 @@ class BatchSink:
                 rows = frame.where(F.col(columns.ROW) == row).select(*names)
                 rows.coalesce(1).write.mode("overwrite").parquet(f"{folder}/{BATCH_FOLDER}{batch_id}")
 
-    def _lines(self, results: pa.Table) -> list[str]:
-        writers: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
-            columns.ENERGY_ROW: energy_line,
-            columns.TWIN_ROW: state_line,
-        }
-        return [writer(self._vpp, row) for kind, writer in writers.items() for row in _only(results, kind).to_pylist()]
+    def _lines(self, results: pa.Table, batch_id: int) -> list[str]:
+        energies = [energy_line(self._vpp, row) for row in _only(results, columns.ENERGY_ROW).to_pylist()]
+        states = [state_line(self._vpp, row, batch_id) for row in _only(results, columns.TWIN_ROW).to_pylist()]
+        return energies + states
 
 
 class _Clock:

@@ -19,11 +19,13 @@ import pyarrow.csv as pa_csv
 import pyspark
 
 from vpp_contract import environment as env
-from vpp_contract.names import TWIN_BATCHES_MEASUREMENT, TWIN_ENERGY_MEASUREMENT
+from vpp_contract.names import TWIN_BATCHES_MEASUREMENT, TWIN_ENERGY_MEASUREMENT, TWIN_STATE_MEASUREMENT
 from vpp_workloads.streaming.audit.compare import (
     LEDGER_FIELDS,
     Energies,
+    State,
     compare_energies,
+    current_values,
     join_identities,
     latencies_ms,
     percentiles,
@@ -100,6 +102,21 @@ def read_twin(influx: Influx, vpp: str) -> tuple[Energies, dict[int, int]]:
     return energies, committed
 
 
+def read_states(influx: Influx, vpp: str) -> list[State]:
+    """Return every value that was a DER's current one at the end of a batch.
+
+    Raises:
+        StreamingError: the database does not answer.
+    """
+    rows = influx.rows(
+        f'from(bucket: "{influx.bucket}") |> range(start: 0, stop: 2200-01-01T00:00:00Z)'
+        f' |> filter(fn: (r) => r._measurement == "{TWIN_STATE_MEASUREMENT}" and r.vpp == "{vpp}"'
+        ' and (r._field == "batch_id" or r._field == "boot" or r._field == "seq"))'
+        ' |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
+    )
+    return [(row["der"], int(row["batch_id"]), int(row["boot"]), int(row["seq"])) for row in rows]
+
+
 def audit(ledger_url: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the audit's document.
 
@@ -110,6 +127,7 @@ def audit(ledger_url: str, environ: Mapping[str, str]) -> dict[str, Any]:
     influx = Influx(influx_settings(environ))
     try:
         energies, committed_us = read_twin(influx, env.text(environ, env.VPP_NAME))
+        states = read_states(influx, env.text(environ, env.VPP_NAME))
     finally:
         influx.close()
     ledger, source = read_ledger(ledger_url), read_source(ledger_url)
@@ -118,6 +136,7 @@ def audit(ledger_url: str, environ: Mapping[str, str]) -> dict[str, Any]:
     latency = latencies_ms(history, committed_us)
     return {
         "readings": identities.total(),
+        "current_values": current_values(states, history),
         **compare_energies(source, energies),
         "latency_ms": percentiles(latency),
         "sites": site_rows(identities, history, latency, source, energies),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ SMALLEST_KWH: Final = 0.001
 
 Energies = Mapping[tuple[str, str], float]
 """(der, start of the hour as ISO 8601 with Z) -> kWh."""
+State = tuple[str, int, int, int]
+"""DER, and the batch in which the reading of this boot and seq became its current value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,22 @@ def percentiles(values: NDArray[np.float64]) -> dict[str, float | None]:
         return {"p50": None, "p99": None, "max": None}
     p50, p99, largest = np.percentile(known, (50, 99, 100))
     return {"p50": round(float(p50), 1), "p99": round(float(p99), 1), "max": round(float(largest), 1)}
+
+
+def current_values(states: Sequence[State], history: pa.Table) -> dict[str, int]:
+    """Check the twin's current values, as they became current batch by batch.
+
+    Inversions: a DER's current value was followed by one with a lower identity, or an equal one. Behind: DERs whose
+    last current value is not the highest identity in the history.
+    """
+    inversions, last = 0, dict[str, tuple[int, int]]()
+    for der, _batch, boot, seq in sorted(states):
+        inversions += der in last and (boot, seq) <= last[der]
+        last[der] = (boot, seq)
+    newest = history.select(["der", "boot", "seq"]).to_pandas().sort_values(["der", "boot", "seq"])
+    highest = newest.drop_duplicates("der", keep="last")
+    ends = {der: (int(boot), int(seq)) for der, boot, seq in highest.itertuples(index=False)}
+    return {"inversions": inversions, "behind": sum(last.get(der) != end for der, end in ends.items())}
 
 
 def compare_energies(source: Energies, twin: Energies) -> dict[str, Any]:
