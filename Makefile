@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 IN_VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up down images bench generate venv
+.PHONY: help demo test check up down images bench chaos generate venv
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -34,6 +34,9 @@ images: ## build the container images and bring them to the cluster
 
 bench: venv ## benchmarks, NAME=x for one; results in out/bench
 	@$(IN_VENV) hack/bench.py $(NAME)
+
+chaos: ## a plant through faults of every kind, about half an hour; out/chaos.json
+	@$(PYTHON) hack/chaos.py
 
 generate: venv ## make the generated files anew: CRDs, API reference, chart copies
 	@$(IN_VENV) hack/generate.py

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,23 +61,33 @@ def chart(kube: Kube, images_by_name: Mapping[str, str]) -> None:
     """Install or upgrade the chart with these images, and the CRDs, which Helm installs but never upgrades."""
     values = [f"--set=images.{name.removeprefix('vpp-')}={reference}" for name, reference in images_by_name.items()]
     kube.run("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
+    if kube.context is None:
+        # A helm that was interrupted leaves its mark and blocks the next one; the local node is nobody else's.
+        marks = f"owner=helm,name={RELEASE},status in (pending-install,pending-upgrade,pending-rollback)"
+        kube.run("delete", "secret", "-n", OPERATOR_NAMESPACE, "-l", marks)
     kube.run_helm(
         "upgrade", "--install", RELEASE, str(CHART), "--namespace", OPERATOR_NAMESPACE, "--create-namespace",
         "--skip-crds", "--wait", "--timeout", "180s", *values,
     )  # fmt: skip
 
 
-def plant(kube: Kube, namespace: str, data_folder: Path | None) -> None:
+def plant(
+    kube: Kube,
+    namespace: str,
+    data_folder: Path | None,
+    change: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda document: document,
+) -> None:
     """Apply the demo's resources and wait until the cluster behind them is ready and the day has begun.
 
-    A plant of an earlier demo is removed first, with its volumes: the demo starts from nothing.
+    A plant of an earlier demo is removed first, with its volumes: the demo starts from nothing. `change` makes
+    another plant of the resources.
 
     Raises:
         DemoError: the old one does not go, or the new one does not get ready within its time.
     """
     remove(kube, namespace)
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    kube.apply(*(_in(namespace, document) for document in _documents(kube, data_folder)))
+    kube.apply(*(_in(namespace, change(document)) for document in _documents(kube, data_folder)))
     line = LiveLine()
 
     def ready() -> bool:
