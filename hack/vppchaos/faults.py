@@ -99,7 +99,8 @@ def is_moment(moment: Moment, channels: Sequence[Mapping[str, Any]]) -> bool:
         return any("fillingSince" in channel for channel in channels)
     if moment is Moment.MARKED:
         return any(channel["state"] == "Draining" and "markerOffset" in channel for channel in channels)
-    return any(channel["state"] == moment for channel in channels)
+    states = ("Starting", "Waking") if moment is Moment.WAKING else (moment,)
+    return any(channel["state"] in states for channel in channels)
 
 
 def wait_for_moment(target: Target, moment: Moment, timeout_seconds: float) -> bool:

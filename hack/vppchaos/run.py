@@ -14,7 +14,7 @@ from vppdemo import install, live
 from vppdemo.kube import DemoError, Kube, wait_until
 from vppdemo.plant import CHANNELS
 
-_MOMENT_SECONDS: Final = 30.0
+_MOMENT_SECONDS: Final = 20.0
 _RECOVERY_SECONDS: Final = 150.0
 
 

@@ -35,8 +35,8 @@ class Moment(StrEnum):
 
     ANY = "any"
     """At once."""
-    STARTING = "Starting"
     WAKING = "Waking"
+    """A channel comes up, for the first time or after its sleep."""
     FILLING = "filling"
     """A channel has just become active and awaits its share of the publishers."""
     STANDBY = "Standby"
@@ -74,7 +74,7 @@ MOST_CHANNELS: Final = 3
 ROUND: Final = (
     (Wish(active=1, standby=1), (Moment.ANY, Moment.STANDBY)),
     (Wish(active=2, standby=0), (Moment.FILLING, Moment.ANY)),
-    (Wish(active=2, standby=1), (Moment.STARTING, Moment.WAKING, Moment.STANDBY)),
+    (Wish(active=2, standby=1), (Moment.WAKING, Moment.STANDBY)),
     (Wish(active=3, standby=0), (Moment.FILLING,)),
     (Wish(active=1, standby=0), (Moment.DRAINING, Moment.MARKED, Moment.ASLEEP)),
     (Wish(active=2, standby=0), (Moment.WAKING, Moment.FILLING)),
