@@ -35,7 +35,7 @@ images: ## build the container images and bring them to the cluster
 bench: venv ## benchmarks, NAME=x for one; results in out/bench
 	@$(IN_VENV) hack/bench.py $(NAME)
 
-chaos: ## a plant through faults of every kind, about half an hour; out/chaos.json
+chaos: venv ## a plant through faults of every kind, about half an hour; out/chaos.json
 	@$(PYTHON) hack/chaos.py
 
 generate: venv ## make the generated files anew: CRDs, API reference, chart copies

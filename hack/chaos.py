@@ -1,14 +1,17 @@
 """`make chaos`: a plant through wake, sleep and faults of every kind; not a reading may be lost or counted twice.
 
-Writes out/chaos.json. SEED=n repeats a schedule, MINUTES=n bounds the time in which faults begin.
+Before it the checker has to find faults put into the programs on purpose. Writes out/chaos.json. SEED=n repeats a
+schedule, MINUTES=n bounds the time in which faults begin.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,26 +28,45 @@ LONG = Size(days=5, acceleration=360, reading_interval_seconds=10, most_faults=1
 """5 days of 54 DERs with a reading every 10 s are 2.3 million readings."""
 
 
+def seeded_bugs(report: Path) -> dict[str, str]:
+    """Let the checker look at each program with a bug put into it, and without; return what came of each test."""
+    test = "tests/integration/test_seeded_bugs.py"
+    command = (str(ROOT / ".venv" / "bin" / "python"), "-m", "pytest", "-q", "--show-capture=no", test)
+    print("\nthe checker itself: bugs put into the programs on purpose", flush=True)
+    report.unlink(missing_ok=True)
+    subprocess.run((*command, f"--junitxml={report}"), cwd=ROOT, check=False, timeout=900)
+    cases = ET.parse(report).iter("testcase") if report.exists() else ()
+    found = {str(case.get("name")): "caught" if _passed(case) else "MISSED" for case in cases}
+    return {name.removeprefix("test_").replace("_", " "): said for name, said in found.items()}
+
+
+def _passed(case: ET.Element) -> bool:
+    return all(case.find(name) is None for name in ("failure", "error", "skipped"))
+
+
 def main() -> int:
     """Run it; 0 when nothing was lost, doubled or out of order."""
     seed = int(os.environ.get("SEED") or time.time())
     minutes = os.environ.get("MINUTES")
     size = replace(LONG, seconds=float(minutes) * 60) if minutes else LONG
     out = ROOT / "out" / "chaos.json"
+    out.parent.mkdir(exist_ok=True)
     try:
         kube = install.cluster()
         images = install.images()
         install.chart(kube, images)
+        bugs = seeded_bugs(out.with_name("seeded-bugs.xml"))
         print(f"\nfaults, SEED={seed}", flush=True)
         result = run(kube, NAMESPACE, images, size, seed)
     except DemoError as error:
         print(f"\nmake chaos: {error}", file=sys.stderr)
         return 1
-    result = {**result, **counted(result["events"])}
+    result = {**result, **counted(result["events"]), "seeded_bugs": bugs}
     faults = verdict(result)
-    out.parent.mkdir(exist_ok=True)
+    if not bugs or "MISSED" in bugs.values():
+        faults.append(f"the checker does not find what it should: {bugs or 'no test ran'}")
     out.write_text(json.dumps({**result, "verdict": faults}, indent=2) + "\n")
-    for name in ("readings", "faults", "by_fault", "by_moment", "latency_ms", "seconds"):
+    for name in ("readings", "faults", "by_fault", "by_moment", "seeded_bugs", "latency_ms", "seconds"):
         print(f"{name.replace('_', ' '):12}{result[name]}")
     print(f"{'written to':12}{out.relative_to(ROOT)}")
     for fault in faults:

@@ -145,7 +145,7 @@ class Streams:
 
 
 class Line:
-    """A TCP line to a server that can be cut and mended."""
+    """A TCP line to a server that can be cut and mended; what is held in a direction is gone when the line is cut."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -153,6 +153,10 @@ class Line:
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self._cut = False
+        self.held_forward = False
+        """What clients send does not arrive."""
+        self.held_back = False
+        """What the server answers does not arrive."""
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -166,9 +170,22 @@ class Line:
                 far = socket.create_connection(self._target, timeout=5)
                 far.settimeout(None)
                 self._open += [near, far]
-                thread = threading.Thread(target=_copy, args=(near, far), daemon=True)
+                thread = threading.Thread(target=self._copy, args=(near, far), daemon=True)
                 thread.start()
                 self._threads.append(thread)
+
+    def _copy(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far, selectors.DefaultSelector() as selector, contextlib.suppress(OSError):
+            for source in (near, far):
+                selector.register(source, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    source = near if key.fileobj is near else far
+                    content = source.recv(65536)
+                    if not content:
+                        return
+                    if not (self.held_forward if source is near else self.held_back):
+                        (far if source is near else near).sendall(content)
 
     def cut(self) -> None:
         """Close what is open and refuse what comes."""
@@ -177,6 +194,7 @@ class Line:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
         self._open.clear()
+        self.held_forward = self.held_back = False
 
     def mend(self) -> None:
         """Let connections through again."""
@@ -190,19 +208,6 @@ class Line:
         self._listener.close()
         for thread in self._threads:
             thread.join(5)
-
-
-def _copy(near: socket.socket, far: socket.socket) -> None:
-    with near, far, selectors.DefaultSelector() as selector, contextlib.suppress(OSError):
-        for source in (near, far):
-            selector.register(source, selectors.EVENT_READ)
-        while True:
-            for key, _ in selector.select():
-                source = near if key.fileobj is near else far
-                content = source.recv(65536)
-                if not content:
-                    return
-                (far if source is near else near).sendall(content)
 
 
 def wait_for(what: str, probe: Callable[[], bool], seconds: float = 30.0) -> None:
