@@ -392,6 +392,13 @@ CASES: Final = (
         sentence="source.profile is for simulated sites only; remove it or set source.type to Simulated",
     ),
     Case(
+        rule="source-filter-gateway-only",
+        kind="NanoGrid",
+        taken={"source": {"type": "Gateway", "filter": {"quantities": [{"quantity": "power_kw", "deadband": 0.1}]}}},
+        refused=simulated(source={"type": "Simulated", "filter": {"quantities": [{"quantity": "power_kw"}]}}),
+        sentence="source.filter is for gateways only; remove it or set source.type to Gateway",
+    ),
+    Case(
         rule="nanogrid-physical-location",
         kind="NanoGrid",
         taken=simulated(pv=PV, location=LOCATION),

@@ -23,6 +23,7 @@ from pika.exceptions import (
 )
 
 from tests.unit.simulator.folders import write_folder
+from vpp_contract.readings import QUANTITIES
 from vpp_workloads.gateway.amqp import explain
 from vpp_workloads.gateway.intake import measurements_from_lines
 from vpp_workloads.gateway.measurement import Measurement, check
@@ -198,7 +199,23 @@ GATEWAY_SETTINGS: Final = (
     BadInput(
         what="a negative pause",
         act=_gateway(linger_seconds=-1),
-        sentence='gateway.json: "linger_seconds" must be a number of seconds of at least 0, not -1',
+        sentence='gateway.json: "linger_seconds" must be a number of at least 0, not -1',
+    ),
+    BadInput(
+        what="a filter of something that is not measured",
+        act=_gateway(filter={"quantities": {"power_w": {"deadband": 1}}}),
+        sentence="gateway.json: filter: power_w: is no quantity; use one of " + ", ".join(QUANTITIES),
+    ),
+    BadInput(
+        what="a filter with a band of another name",
+        act=_gateway(filter={"quantities": {"power_kw": {"band": 1}}}),
+        sentence='gateway.json: filter: power_kw: must be an object with "deadband" and "min_interval_seconds", '
+        "either or both",
+    ),
+    BadInput(
+        what="a filter without quantities",
+        act=_gateway(filter={"deadband": 1}),
+        sentence='gateway.json: filter: must be an object with "quantities", an object of bands by quantity',
     ),
     BadInput(
         what="an unknown way to sync",

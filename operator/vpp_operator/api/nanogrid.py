@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from vpp_contract.readings import QUANTITIES
 from vpp_operator.api.schema import Rule, described, parse
 from vpp_operator.api.shared import VppReference
 
@@ -134,8 +135,46 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilterBand:
+    """When a change of one quantity is worth sending."""
+
+    quantity: str = described("The quantity, such as power_kw.", enum=QUANTITIES)
+    deadband: float = described(
+        "It is sent when it has changed by more than this since it was sent last, in the quantity's unit.",
+        default=0.0,
+        minimum=0,
+    )
+    min_interval_seconds: float = described(
+        "But not sooner than so many seconds after the last reading.", default=0.0, minimum=0, maximum=86400
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What the site's gateway leaves out. Energy is never left out: it goes with the next reading that is sent."""
+
+    quantities: tuple[FilterBand, ...] = described(
+        "Quantities whose changes are worth sending; others are no reason to send.",
+        fewest=1,
+        longest=13,
+        map_key="quantity",
+    )
+    longest_seconds: float = described(
+        "After so many seconds a reading is sent in any case.", default=300.0, minimum=0, maximum=86400
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where the site's readings come from."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="source-filter-gateway-only",
+            rule="self.type == 'Gateway' || !has(self.filter)",
+            message="source.filter is for gateways only; remove it or set source.type to Gateway",
+        ),
+    )
 
     type: str = described(
         "Gateway: a real site gateway or device, with the account in the Secret <name>-gateway. Simulated: the plant's "
@@ -144,6 +183,7 @@ class Source:
         enum=("Gateway", "Simulated"),
     )
     profile: Profile | None = described("What a simulated site follows; without it Physical.", default=None)
+    filter: Filter | None = described("What the gateway leaves out; without it nothing.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

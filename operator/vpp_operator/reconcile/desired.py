@@ -96,10 +96,11 @@ def _sites(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
     simulated: dict[str, NanoGridSpec] = {}
     for site in plan.sites:
         password = accounts.site(site.owner.name)
-        wanted.append(gateway_secret(site.owner, password=password, channels=target, control=control))
-        if site.spec.source.type == "Simulated" and target is not None:
+        source = site.spec.source
+        wanted.append(gateway_secret(site.owner, password=password, channels=target, control=control, source=source))
+        if source.type == "Simulated" and target is not None:
             simulated[site.owner.name] = site.spec
-            settings = gateway_settings(site.owner.name, password, target, control)
+            settings = gateway_settings(site.owner.name, password, target, control, source)
             gateways[site.owner.name] = json.dumps(settings, sort_keys=True)
     if plan.spec.simulator is not None and simulated:
         wanted += simulator_settings(plan.owner, plan.spec, simulated, gateways)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from vpp_contract.names import site_username
 from vpp_contract.readings import KINDS
-from vpp_operator.api.nanogrid import NanoGridSpec
+from vpp_operator.api.nanogrid import NanoGridSpec, Source
 from vpp_operator.api.queuechannel import QueueChannelSpec
 from vpp_operator.resources import names
 from vpp_operator.resources.broker import AMQP_PORT, MQTT_PORT
@@ -27,6 +27,7 @@ def gateway_secret(
     password: str,
     channels: tuple[str, QueueChannelSpec] | None,
     control: tuple[str, int],
+    source: Source,
 ) -> dict[str, Any]:
     """Return a site's Secret: user name, password and `gateway.json`.
 
@@ -35,15 +36,20 @@ def gateway_secret(
         password: of the site's account on all brokers.
         channels: host and spec of the QueueChannel it sends to, None while there is none.
         control: host and AMQP port of the control broker.
+        source: where the site's readings come from, with what its gateway leaves out.
     """
     username = site_username(owner.name)
-    settings = gateway_settings(owner.name, password, channels, control)
+    settings = gateway_settings(owner.name, password, channels, control, source)
     values = {"username": username, "password": password, "gateway.json": json.dumps(settings, sort_keys=True)}
     return secret(owner, names.gateway_secret(owner.name), COMPONENT, values)
 
 
 def gateway_settings(
-    site: str, password: str, channels: tuple[str, QueueChannelSpec] | None, control: tuple[str, int]
+    site: str,
+    password: str,
+    channels: tuple[str, QueueChannelSpec] | None,
+    control: tuple[str, int],
+    source: Source,
 ) -> dict[str, Any]:
     """Return what `gateway.json` holds."""
     settings: dict[str, Any] = {
@@ -60,6 +66,12 @@ def gateway_settings(
         mqtt = {"mqtt_port": MQTT_PORT} if spec.mqtt.enabled else {}
         settings["channels"] = {"host": host, "amqp_port": AMQP_PORT, **mqtt}
         settings["durability"] = spec.durability
+    if source.filter is not None:
+        bands = {
+            band.quantity: {"deadband": band.deadband, "min_interval_seconds": band.min_interval_seconds}
+            for band in source.filter.quantities
+        }
+        settings["filter"] = {"quantities": bands, "longest_seconds": source.filter.longest_seconds}
     return settings
 
 

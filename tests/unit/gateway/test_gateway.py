@@ -13,6 +13,7 @@ import pytest
 from tests.unit.gateway.brokers import SITE, FakeBroker, measurements
 from vpp_workloads.gateway import publisher
 from vpp_workloads.gateway.errors import MeasurementError, NotConnectedError, SpoolError, SpoolFullError
+from vpp_workloads.gateway.filter import Band, FilterSettings
 from vpp_workloads.gateway.gateway import Gateway
 from vpp_workloads.gateway.publisher import State
 from vpp_workloads.gateway.settings import Settings
@@ -230,3 +231,49 @@ def test_many_threads_may_accept_at_once(start: Start, broker: FakeBroker) -> No
         caller.join(PATIENCE_SECONDS)
     assert gateway.flush(PATIENCE_SECONDS)
     assert sorted(broker.identities()) == sorted((f"{SITE}/d{i}", 7, seq) for i in range(8) for seq in range(20))
+
+
+STILL = FilterSettings(quantities={"power_kw": Band(deadband=0.5)}, longest_seconds=3600)
+
+
+def test_what_the_filter_drops_is_counted_and_its_energy_is_sent(start: Start, broker: FakeBroker) -> None:
+    gateway = start(filter=STILL)
+    gateway.accept(measurements(10))
+    assert gateway.status().filtered == 8
+    assert gateway.last_event_time_us(PV) == 600_000_000
+    assert gateway.flush(PATIENCE_SECONDS)
+    assert [(one.seq, one.interval_seconds) for one in broker.received] == [(0, 60.0), (1, 540.0)]
+    assert sum(one.energy_kwh for one in broker.received) == pytest.approx(0.25)
+    assert gateway.status().accepted == 10
+
+
+def test_what_the_filter_holds_survives_a_restart(start: Start, broker: FakeBroker) -> None:
+    gateway = start(filter=STILL)
+    gateway.accept(measurements(1))
+    assert gateway.flush(PATIENCE_SECONDS)
+    gateway.accept(measurements(4, start=2))
+    assert gateway.status().spooled == 0
+    gateway._publisher.stop()
+    gateway._spool.close()  # as if the process had died: nothing was flushed
+    again = start()
+    assert again.last_event_time_us(PV) == 300_000_000
+    assert again.flush(PATIENCE_SECONDS)
+    assert [(one.boot, one.seq, one.interval_seconds) for one in broker.received] == [(7, 0, 60.0), (8, 0, 240.0)]
+
+
+def test_measurements_that_find_no_room_leave_the_filter_as_it_was(start: Start, broker: FakeBroker) -> None:
+    broker.confirms = False
+    gateway = start(filter=STILL, spool_bytes=600, accept_seconds=0.05)
+    gateway.accept(measurements(2))
+    with pytest.raises(SpoolFullError):
+        gateway.accept([dataclasses.replace(one, power_kw=9.0) for one in measurements(5, start=3)])
+    assert gateway.last_event_time_us(PV) == 120_000_000
+    broker.confirms = True
+
+
+def test_what_a_silent_der_has_held_is_sent_after_a_while(start: Start, broker: FakeBroker) -> None:
+    gateway = start(filter=dataclasses.replace(STILL, longest_seconds=0.0, quantities={}))
+    gateway.accept(measurements(1, start=2))
+    gateway.accept(measurements(1, start=1))  # older than what was sent: no news
+    gateway._clock = lambda: 8_000_000
+    wait_for(lambda: len(broker.received) == 2)

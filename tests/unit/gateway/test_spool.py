@@ -166,7 +166,7 @@ def test_a_later_version_is_refused(path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 7")
     db.close()
-    with pytest.raises(SpoolError, match="spool of version 7, this gateway knows 1; use its release"):
+    with pytest.raises(SpoolError, match="spool of version 7, this gateway knows 2; use its release"):
         open_spool(path)
 
 
@@ -179,3 +179,17 @@ def test_a_lost_spool_does_not_bring_identities_back(tmp_path: Path) -> None:
     before = Spool(tmp_path / "a", site=SITE, limit_bytes=10**6, first_boot=1_700_000_000)
     after = Spool(tmp_path / "b", site=SITE, limit_bytes=10**6, first_boot=1_700_000_060)
     assert after.boot > before.boot
+
+
+def test_a_spool_of_the_first_version_is_taken_over_with_what_waits(path: Path) -> None:
+    spool = open_spool(path)
+    append(spool, 2)
+    spool.close()
+    db = sqlite3.connect(path)
+    db.executescript("DROP TABLE held; PRAGMA user_version = 1;")
+    db.close()
+    again = open_spool(path)
+    assert len(spooled(again)) == 2
+    again.append([], created_us=5, row_readings=100, held={PV: measurements(1)[0]})
+    again.close()
+    assert open_spool(path).held == {PV: measurements(1)[0]}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from vpp_workloads.gateway.errors import NotConnectedError, SpoolError, SpoolFullError
+from vpp_workloads.gateway.filter import Filter
 from vpp_workloads.gateway.ledger import LEDGER_START, Run
 from vpp_workloads.gateway.measurement import Measurement, check
 from vpp_workloads.gateway.publisher import Publisher, State
@@ -36,6 +37,8 @@ class Status:
     spooled: int
     """Not confirmed yet, of all boots."""
     spool_bytes: int
+    filtered: int = 0
+    """Joined to others by the filter, in this boot."""
 
 
 def wall_clock_us() -> int:
@@ -67,8 +70,11 @@ class Gateway:
             sync=settings.spool_sync,
         )
         self._changed = threading.Condition()
-        self._publisher = Publisher(settings, self._spool, self._changed)
+        self._publisher = Publisher(settings, self._spool, self._changed, self._release_old)
+        self._filter = Filter(settings=settings.filter) if settings.filter is not None else None
         self._accepted = self._refused = 0
+        if self._spool.held:
+            self._append(tuple(self._spool.held.values()), held={}, bounded=False)
 
     def start(self) -> None:
         """Begin to connect and to publish."""
@@ -103,13 +109,49 @@ class Gateway:
         if self._publisher.state is State.CLOSED:
             raise SpoolError(f"the gateway of {self._settings.site} is closed; open a new one")
         try:
-            self._spool.append(measurements, created_us=self._clock(), row_readings=self._settings.batch_readings)
+            if self._filter is None:
+                self._append(measurements)
+            else:
+                trial, now_us = self._filter.trial(), self._clock()
+                news = [one for measurement in measurements for one in trial.offer(measurement, now_us)]
+                self._append(news, held=trial.held())
+                self._filter = trial
         except SpoolFullError as error:
             if time.monotonic() < deadline:
                 return False
             self._refused += len(measurements)
             raise SpoolFullError(f"{error} (waited {wait_seconds:g} s; broker: {self._publisher.reason})") from None
         return True
+
+    def _append(
+        self,
+        measurements: Sequence[Measurement],
+        *,
+        held: Mapping[str, Measurement] | None = None,
+        bounded: bool = True,
+    ) -> None:
+        self._spool.append(
+            measurements,
+            created_us=self._clock(),
+            row_readings=self._settings.batch_readings,
+            held=held,
+            bounded=bounded,
+        )
+
+    def _release_old(self) -> None:
+        """Send what the filter has held for too long, of DERs that have fallen silent. Called with the lock held."""
+        if self._filter is not None:
+            self._release(self._clock() - round(self._filter.settings.longest_seconds * 1e6))
+
+    def _release(self, held_before_us: int) -> None:
+        if self._filter is None:
+            return
+        trial = self._filter.trial()
+        due = trial.release(held_before_us)
+        if due:
+            self._append(due, held=trial.held(), bounded=False)
+            self._filter = trial
+            self._publisher.wake()
 
     def last_event_time_us(self, der: str) -> int | None:
         """Return the newest event time ever accepted for a DER, also before a restart; None if there is none."""
@@ -128,6 +170,7 @@ class Gateway:
                 confirmed=self._spool.confirmed,
                 spooled=self._spool.readings,
                 spool_bytes=self._spool.used_bytes,
+                filtered=self._filter.dropped if self._filter is not None else 0,
             )
 
     def wait_connected(self, timeout_seconds: float) -> None:
@@ -152,8 +195,15 @@ class Gateway:
             after = page[-1].key
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Publish without lingering and wait until everything is confirmed; say whether it was in time."""
+        """Publish without lingering, what the filter holds as well, and wait until everything is confirmed.
+
+        Say whether it was in time.
+        """
         with self._changed:
+            try:
+                self._release(self._clock() + 1)
+            except SpoolError:
+                return False  # what is held stays where it is
             self._publisher.flushing = True
             self._publisher.wake()
             try:

@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
@@ -36,8 +37,11 @@ class State(StrEnum):
 class Publisher:
     """Publishes a spool. `changed` guards all its state and is notified when the spool or the state changes."""
 
-    def __init__(self, settings: Settings, spool: Spool, changed: threading.Condition) -> None:
-        """Prepare; `start` connects."""
+    def __init__(
+        self, settings: Settings, spool: Spool, changed: threading.Condition, on_watch: Callable[[], None]
+    ) -> None:
+        """Prepare; `start` connects. `on_watch` is called every second or so, with the lock held."""
+        self._on_watch = on_watch
         self._settings = settings
         self._spool = spool
         self._changed = changed
@@ -148,11 +152,15 @@ class Publisher:
             self._pump_timer = self._loop.call_later(wait_seconds, self._timed_pump)
 
     def _watch(self) -> None:
-        """Give up a connection that takes messages and confirms none."""
+        """Look after what time alone changes; give up a connection that takes messages and confirms none."""
         if self._stopping:
             return
         self._loop.call_later(_WATCH_SECONDS, self._watch)
         with self._changed:
+            try:
+                self._on_watch()
+            except SpoolError as error:
+                self._note(str(error))
             stuck = self._sender.in_flight and not self._sender.blocked
             silent_seconds = time.monotonic() - self._sender.progress_at
             session = self._session

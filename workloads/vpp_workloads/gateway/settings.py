@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from vpp_contract.names import site_username
+from vpp_contract.readings import QUANTITIES
 from vpp_workloads.gateway.errors import SettingsError
+from vpp_workloads.gateway.filter import Band, FilterSettings
 
 _LOG = logging.getLogger(__name__)
 _ELSEWHERE: Final = {"channels", "control", "durability"}
@@ -43,6 +45,8 @@ class Settings:
     """Upper bound of the pause between connection attempts."""
     spool_sync: str = "Normal"
     """Normal: an accepted reading survives the death of process or pod. Full: also a power cut, at an fsync each."""
+    filter: FilterSettings | None = None
+    """What is worth sending; None: everything."""
 
 
 def load_settings(path: Path) -> Settings:
@@ -99,8 +103,26 @@ def parse_settings(values: object, where: str) -> Settings:
         password=_text(values, "password", where),
         host=_text(channels, "host", f"{where}: channels"),
         spool_sync=sync,
+        filter=_filter(values["filter"], f"{where}: filter") if values.get("filter") is not None else None,
         **optional,
     )
+
+
+def _filter(values: object, where: str) -> FilterSettings:
+    if not isinstance(values, Mapping) or not isinstance(values.get("quantities"), Mapping):
+        raise SettingsError(f'{where}: must be an object with "quantities", an object of bands by quantity')
+    for name in sorted(set(values) - {"quantities", "longest_seconds"}):
+        raise SettingsError(f'{where}: {name!r} is unknown; there are "quantities" and "longest_seconds"')
+    bands = {}
+    for quantity, band in values["quantities"].items():
+        at = f"{where}: {quantity}"
+        if quantity not in QUANTITIES:
+            raise SettingsError(f"{at}: is no quantity; use one of {', '.join(QUANTITIES)}")
+        if not isinstance(band, Mapping) or set(band) - {"deadband", "min_interval_seconds"}:
+            raise SettingsError(f'{at}: must be an object with "deadband" and "min_interval_seconds", either or both')
+        bands[quantity] = Band(**{name: _number(band, name, at) for name in band})
+    longest = {"longest_seconds": _number(values, "longest_seconds", where)} if "longest_seconds" in values else {}
+    return FilterSettings(quantities=bands, **longest)
 
 
 def _text(values: Mapping[str, Any], name: str, where: str, default: str | None = None) -> str:
@@ -121,5 +143,5 @@ def _integer(values: Mapping[str, Any], name: str, where: str, maximum: int = 2*
 def _number(values: Mapping[str, Any], name: str, where: str) -> float:
     value = values[name]
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
-        raise SettingsError(f'{where}: "{name}" must be a number of seconds of at least 0, not {value!r}')
+        raise SettingsError(f'{where}: "{name}" must be a number of at least 0, not {value!r}')
     return float(value)

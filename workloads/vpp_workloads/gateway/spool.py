@@ -1,17 +1,17 @@
 """The spool: what was accepted and not confirmed yet, and the ledger of what was, in one SQLite file.
 
 Every step is one transaction, so a process may die between any two: a reading is in the spool or in the ledger, never
-in both, never in neither, and keeps its identity for ever. One process at a time may hold a spool. Not thread-safe: the
-gateway calls it under its lock.
+in both, never in neither, and keeps its identity for ever. What the filter holds back is here as well. One process at a
+time may hold a spool. Not thread-safe: the gateway calls it under its lock.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +20,10 @@ from vpp_workloads.gateway.errors import SpoolError, SpoolFullError
 from vpp_workloads.gateway.ledger import LEDGER_SCHEMA, Run, add_run, confirmed_readings, runs_after
 from vpp_workloads.gateway.measurement import Measurement, reading_of
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _ROW_BYTES: Final = 96
 """What a row costs beside its body, for the bound."""
+_HELD: Final = "CREATE TABLE held (der TEXT PRIMARY KEY, measurement TEXT NOT NULL) WITHOUT ROWID"
 _SCHEMA: Final = f"""
 CREATE TABLE gateway (id INTEGER PRIMARY KEY CHECK (id = 1), site TEXT NOT NULL, boot INTEGER NOT NULL);
 CREATE TABLE der (
@@ -31,7 +32,7 @@ CREATE TABLE der (
 CREATE TABLE message (
     id INTEGER PRIMARY KEY AUTOINCREMENT, readings INTEGER NOT NULL, runs TEXT NOT NULL, body BLOB NOT NULL
 );
-{LEDGER_SCHEMA}
+{LEDGER_SCHEMA}{_HELD};
 PRAGMA user_version = {_VERSION};
 """
 
@@ -92,6 +93,9 @@ class Spool:
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     self._db.execute(statement)
+            elif version == 1:
+                self._db.execute(_HELD)
+                self._db.execute(f"PRAGMA user_version = {_VERSION}")
             elif version != _VERSION:
                 raise SpoolError(
                     f"{self._path}: spool of version {version}, this gateway knows {_VERSION}; use its release"
@@ -111,6 +115,9 @@ class Spool:
             f"SELECT COALESCE(SUM(readings), 0), COALESCE(SUM(LENGTH(body) + {_ROW_BYTES}), 0) FROM message"
         ).fetchone()
         self.confirmed = confirmed_readings(self._db)
+        self.held: Mapping[str, Measurement] = {
+            str(der): Measurement(**json.loads(text)) for der, text in self._db.execute("SELECT * FROM held")
+        }
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -123,13 +130,23 @@ class Spool:
                 self._db.execute("ROLLBACK")
             raise
 
-    def append(self, measurements: Sequence[Measurement], *, created_us: int, row_readings: int) -> None:
+    def append(
+        self,
+        measurements: Sequence[Measurement],
+        *,
+        created_us: int,
+        row_readings: int,
+        held: Mapping[str, Measurement] | None = None,
+        bounded: bool = True,
+    ) -> None:
         """Give measurements their identities and keep them, all or none.
 
         Args:
             measurements: what was measured, in order.
             created_us: wall clock.
             row_readings: at most so many readings a row.
+            held: what the filter holds back from now on, by DER; None: as before.
+            bounded: False for what was accepted before, which must stay whether there is room or not.
 
         Raises:
             SpoolFullError: there is no room, in the bound or on the disk; nothing was kept.
@@ -155,8 +172,12 @@ class Spool:
                 der.last_event_time_us = max(der.last_event_time_us, measurement.event_time_us)
             text = json.dumps([(name, self.boot, first, last) for name, (first, last) in runs.items()])
             rows.append((len(readings), text, encode_batch(readings)))
+        for name, measurement in (held or {}).items():
+            known = ders.get(name) or self._ders.get(name) or _Der(next_seq=0, last_event_time_us=0)
+            newest_us = max(known.last_event_time_us, measurement.event_time_us)
+            ders[name] = _Der(next_seq=known.next_seq, last_event_time_us=newest_us)
         size = sum(len(body) + _ROW_BYTES for _, _, body in rows)
-        if self.used_bytes + size > self._limit_bytes:
+        if bounded and self.used_bytes + size > self._limit_bytes:
             raise SpoolFullError(
                 f"{self._path}: {self.used_bytes} of {self._limit_bytes} bytes wait for a broker and {size} more "
                 "do not fit; restore the connection or raise spool_bytes"
@@ -168,11 +189,16 @@ class Spool:
                     "INSERT OR REPLACE INTO der VALUES (?, ?, ?, ?)",
                     [(name, self.boot, der.next_seq, der.last_event_time_us) for name, der in ders.items()],
                 )
+                if held is not None:
+                    self._db.execute("DELETE FROM held")
+                    texts = [(name, json.dumps(asdict(measurement))) for name, measurement in held.items()]
+                    self._db.executemany("INSERT INTO held VALUES (?, ?)", texts)
             cursor.close()
         except sqlite3.Error as error:
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             raise (SpoolFullError if full else SpoolError)(_explain(self._path, error)) from None
         self._ders.update(ders)
+        self.held = self.held if held is None else dict(held)
         self.used_bytes += size
         self.readings += len(measurements)
 
