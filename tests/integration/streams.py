@@ -138,6 +138,31 @@ class Streams:
                 properties = pika.BasicProperties(content_type=content_type, delivery_mode=2)
                 channel.basic_publish(exchange, key, body, properties)
 
+    def publish_unconfirmed(self, name: str, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Publish many messages as fast as it goes; `wait_for_messages` tells when they have arrived."""
+        exchange = f"to-{self.channels[name].stream}"
+        credentials = pika.PlainCredentials(self.broker.username, self.broker.password)
+        parameters = pika.ConnectionParameters(self.broker.host, self.broker.amqp_port, credentials=credentials)
+        connection = pika.BlockingConnection(parameters)
+        try:
+            channel = connection.channel()
+            channel.exchange_declare(exchange, "topic", durable=False, auto_delete=False)
+            channel.queue_bind(self.channels[name].stream, exchange, "#")
+            properties = pika.BasicProperties(content_type=BATCH_CONTENT_TYPE, delivery_mode=2)
+            for key, body in messages:
+                channel.basic_publish(exchange, key, body, properties)
+        finally:
+            connection.close()
+
+    def wait_for_messages(self, name: str, count: int, deadline_seconds: float = 120.0) -> None:
+        """Wait until a stream holds so many messages."""
+
+        def held() -> int:
+            with self.open() as channel:
+                return int(channel.queue_declare(self.channels[name].stream, passive=True).method.message_count)
+
+        wait_for(f"{count} messages in the stream of {name}", lambda: held() >= count, deadline_seconds)
+
     def delete(self, name: str) -> None:
         """Delete a channel's stream, as a lost volume would."""
         with self.open() as channel:
