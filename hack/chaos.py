@@ -66,7 +66,16 @@ def main() -> int:
     if not bugs or "MISSED" in bugs.values():
         faults.append(f"the checker does not find what it should: {bugs or 'no test ran'}")
     out.write_text(json.dumps({**result, "verdict": faults}, indent=2) + "\n")
-    for name in ("readings", "faults", "by_fault", "by_moment", "seeded_bugs", "latency_ms", "seconds"):
+    for name in (
+        "readings",
+        "faults",
+        "by_fault",
+        "by_moment",
+        "with_full_spools",
+        "seeded_bugs",
+        "latency_ms",
+        "seconds",
+    ):
         print(f"{name.replace('_', ' '):12}{result[name]}")
     print(f"{'written to':12}{out.relative_to(ROOT)}")
     for fault in faults:

@@ -18,7 +18,6 @@ from vppdemo.plant import CHANNELS
 
 SIGNALLER: Final = "signaller"
 _COMPONENT_LABEL: Final = "app.kubernetes.io/component"
-_ALARM_SECONDS: Final = 5.0
 _SEND: Final = """
 import os, pathlib, signal, sys
 names = (sys.argv[1], sys.argv[1].replace('-', '_'))
@@ -136,12 +135,12 @@ def bring_about(target: Target, step: Step, pod: Mapping[str, Any]) -> str:
         return f"{_signal(target, pod, 'SIGKILL')} processes killed"
     if step.fault is Fault.FREEZE:
         count = _signal(target, pod, "SIGSTOP")
-        time.sleep(step.freeze_seconds)
+        time.sleep(step.fault_seconds)
         _signal(target, pod, "SIGCONT", needed=False)
-        return f"{count} processes stood still for {step.freeze_seconds:g} s"
+        return f"{count} processes stood still for {step.fault_seconds:g} s"
     if step.fault in _ALARMS:
         _alarm(target, step, pod)
-        return f"publishers blocked for {_ALARM_SECONDS:g} s"
+        return f"publishers blocked for {step.fault_seconds:g} s"
     grace = () if step.fault is Fault.RESTART else ("--grace-period=0", "--force")
     target.kube.run("delete", "pod", name, "-n", where, "--wait=false", *grace)
     return "pod deleted"
@@ -164,7 +163,7 @@ def _alarm(target: Target, step: Step, pod: Mapping[str, Any]) -> None:
         raise DemoError(f"rabbitmq.conf of {name} says nothing of {setting}")
     rabbitmqctl = ("exec", "-n", where, name, "--", "rabbitmqctl", "--quiet")
     target.kube.run(*rabbitmqctl, *_ALARMS[step.fault])
-    time.sleep(_ALARM_SECONDS)
+    time.sleep(step.fault_seconds)
     target.kube.run(*rabbitmqctl, *command, configured[1])
 
 

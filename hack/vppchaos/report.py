@@ -14,6 +14,7 @@ def counted(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "faults": len(done),
         "by_fault": dict(sorted(Counter(f"{event['component']}: {event['fault']}" for event in done).items())),
         "by_moment": dict(sorted(Counter(event["moment"] for event in done if event.get("met")).items())),
+        "with_full_spools": sum(event.get("waits_for_room", 0) > 0 for event in done),
         "not_done": len(events) - len(done),
     }
 

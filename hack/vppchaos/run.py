@@ -73,6 +73,9 @@ def _resized(document: Mapping[str, Any], size: Size) -> Mapping[str, Any]:
         # Small segments and a short margin, so that retention is at work while pods die.
         retention = {"segmentBytes": 200_000, "marginSeconds": 10}
         return {**document, "spec": {**spec, "max": MOST_CHANNELS, "retention": retention}}
+    if document["kind"] == "NanoGrid":
+        # So small that it is full before a broker takes readings again.
+        return {**document, "spec": {**spec, "source": {**spec["source"], "spool": "128Ki"}}}
     return document
 
 
@@ -97,7 +100,9 @@ def _one(target: Target, step: Step) -> dict[str, Any]:
         if pod is None:
             raise DemoError(f"there is no pod of {step.component} at this moment")
         event["pod"] = pod["metadata"]["name"]
+        waits = _waits_for_room(target)
         event["done"] = bring_about(target, step, pod)
+        event["waits_for_room"] = max(0, _waits_for_room(target) - waits)
     except DemoError as error:
         event["failed"] = str(error)[:300]
     if step.awaits_recovery and "done" in event:
@@ -107,6 +112,12 @@ def _one(target: Target, step: Step) -> dict[str, Any]:
     back = f", back after {event['recovered_seconds']:g} s" if "recovered_seconds" in event else ""
     print(f"  {step.number:3} {step.fault} of {event.get('pod', step.component)} at {when}: {said}{back}", flush=True)
     return event
+
+
+def _waits_for_room(target: Target) -> int:
+    """Return how often a site has had to wait for room in its spool since the simulator started."""
+    sent = live.progress(target.kube, target.namespace, live.SIMULATOR_POD, SIMULATOR_PORT)
+    return int(sent.get("waits", 0))
 
 
 def _day_is_over(target: Target) -> bool:

@@ -63,7 +63,8 @@ class Step:
     moment: Moment
     component: str
     fault: Fault
-    freeze_seconds: float
+    fault_seconds: float
+    """How long processes stand still, or publishers are blocked."""
     pause_seconds: float
     """From the fault to the next step."""
     awaits_recovery: bool
@@ -100,6 +101,10 @@ FAULTS: Final = {
 """What may happen to the pods of each component. The simulator holds the sites' gateways."""
 
 
+_SECONDS: Final = {Fault.MEMORY_ALARM: (5, 25), Fault.DISK_ALARM: (5, 25)}
+"""Publishers are blocked for so long that small spools are full."""
+
+
 def all_faults() -> list[tuple[str, Fault]]:
     """Return every (component, fault)."""
     return [(component, fault) for component, faults in FAULTS.items() for fault in faults]
@@ -119,7 +124,7 @@ def steps(seed: int) -> Iterator[Step]:
                 moment=chance.choice(moments),
                 component=component,
                 fault=fault,
-                freeze_seconds=round(chance.uniform(2, 8), 1),
+                fault_seconds=round(chance.uniform(*_SECONDS.get(fault, (2, 8))), 1),
                 pause_seconds=round(chance.uniform(0.5, 5), 1),
                 awaits_recovery=chance.random() < 0.7,
             )

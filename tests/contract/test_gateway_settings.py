@@ -24,6 +24,11 @@ def test_a_gateway_knows_its_site_account_and_channels() -> None:
     assert (settings.host, settings.amqp_port, settings.filter) == ("ingest.plants.svc", 5672, None)
 
 
+def test_a_spool_has_the_size_that_was_written() -> None:
+    assert settings_of().spool_bytes == 64 * 2**20
+    assert settings_of(spool="1Mi").spool_bytes == 2**20
+
+
 def test_a_filter_arrives_as_it_was_written() -> None:
     band = {"quantity": "power_kw", "deadband": 0.05, "minIntervalSeconds": 10}
     settings = settings_of(filter={"quantities": [band], "longestSeconds": 120})

@@ -392,6 +392,13 @@ CASES: Final = (
         sentence="source.profile is for simulated sites only; remove it or set source.type to Simulated",
     ),
     Case(
+        rule="source-spool-least",
+        kind="NanoGrid",
+        taken={"source": {"spool": "128Ki"}},
+        refused={"source": {"spool": "127Ki"}},
+        sentence="source.spool must be at least 128Ki; a smaller one has no room for a few hundred readings",
+    ),
+    Case(
         rule="source-filter-gateway-only",
         kind="NanoGrid",
         taken={"source": {"type": "Gateway", "filter": {"quantities": [{"quantity": "power_kw", "deadband": 0.1}]}}},

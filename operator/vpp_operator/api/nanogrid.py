@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from vpp_contract.readings import QUANTITIES
-from vpp_operator.api.schema import Rule, described, parse
+from vpp_operator.api.schema import BYTES, Rule, described, parse
 from vpp_operator.api.shared import VppReference
 
 LOAD_PROFILES: Final = ("h0", "h0_dyn", "g0", "g1", "g2", "g3", "g4", "g5", "g6", "l0", "l1", "l2")
@@ -174,6 +174,11 @@ class Source:
             rule="self.type == 'Gateway' || !has(self.filter)",
             message="source.filter is for gateways only; remove it or set source.type to Gateway",
         ),
+        Rule(
+            name="source-spool-least",
+            rule="quantity(self.spool).compareTo(quantity('128Ki')) >= 0",
+            message="source.spool must be at least 128Ki; a smaller one has no room for a few hundred readings",
+        ),
     )
 
     type: str = described(
@@ -183,6 +188,13 @@ class Source:
         enum=("Gateway", "Simulated"),
     )
     profile: Profile | None = described("What a simulated site follows; without it Physical.", default=None)
+    spool: str = described(
+        "What the gateway keeps on disk at most until a broker has confirmed it. A full one makes callers wait, then "
+        "refuses.",
+        default="64Mi",
+        pattern=BYTES,
+        longest=20,
+    )
     filter: Filter | None = described("What the gateway leaves out; without it nothing.", default=None)
 
 

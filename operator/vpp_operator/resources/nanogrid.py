@@ -14,11 +14,11 @@ from vpp_operator.api.queuechannel import QueueChannelSpec
 from vpp_operator.resources import names
 from vpp_operator.resources.broker import AMQP_PORT, MQTT_PORT
 from vpp_operator.resources.metadata import Owner
+from vpp_operator.resources.quantities import amount
 from vpp_operator.resources.secret_values import secret
 
 COMPONENT: Final = "gateway"
 SITES_FOLDER: Final = "/etc/vpp/sites"
-_SPOOL_BYTES: Final = 64 * 2**20
 
 
 def gateway_secret(
@@ -59,7 +59,7 @@ def gateway_settings(
         "control": {"host": control[0], "amqp_port": control[1]},
         "batch_readings": 100,
         "linger_seconds": 0.2,
-        "spool_bytes": _SPOOL_BYTES,
+        "spool_bytes": int(amount(source.spool)),
     }
     if channels is not None:
         host, spec = channels

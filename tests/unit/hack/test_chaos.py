@@ -85,7 +85,14 @@ def test_whatever_went_wrong_is_said(changes: dict[str, Any], words: str) -> Non
 
 def test_only_what_was_done_counts_as_a_fault_and_only_at_the_moment_it_was_meant_for() -> None:
     events = [
-        {"component": "driver", "fault": str(Fault.KILL), "moment": "Draining", "met": True, "done": "killed"},
+        {
+            "component": "driver",
+            "fault": str(Fault.KILL),
+            "moment": "Draining",
+            "met": True,
+            "done": "killed",
+            "waits_for_room": 2,
+        },
         {"component": "driver", "fault": str(Fault.KILL), "moment": "Waking", "met": False, "done": "killed"},
         {"component": "driver", "fault": str(Fault.KILL), "moment": "Waking", "met": True, "failed": "no pod"},
     ]
@@ -93,5 +100,6 @@ def test_only_what_was_done_counts_as_a_fault_and_only_at_the_moment_it_was_mean
         "faults": 2,
         "by_fault": {"driver: kill -9": 2},
         "by_moment": {"Draining": 1},
+        "with_full_spools": 1,
         "not_done": 1,
     }

@@ -30,9 +30,13 @@ class FakeGateway:
     def __init__(self) -> None:
         self.taken: list[Measurement] = []
         self.full = False
+        self.largest = 0
+        self.full_after: int | None = None
+        """So many are taken, and no more."""
 
     def accept(self, measurements: Sequence[Measurement], timeout_seconds: float | None = None) -> None:
-        if self.full:
+        self.largest = max(self.largest, len(measurements))
+        if self.full or (self.full_after is not None and len(self.taken) + len(measurements) > self.full_after):
             raise SpoolFullError("no room")
         self.taken += measurements
 
@@ -86,6 +90,18 @@ def test_refused_measurements_are_due_again() -> None:
     gateway.full = False
     assert running.step(START_US + 20 * MINUTE_US) == 4
     assert gateway.minutes("s/a") == [10, 20]
+
+
+def test_an_hour_is_handed_over_in_pieces_that_a_small_spool_has_room_for() -> None:
+    gateway = FakeGateway()
+    running = site(gateway, interval=10)
+    gateway.full_after = 500
+    with pytest.raises(SpoolFullError):
+        running.step(START_US + HOUR_US)
+    assert (gateway.largest, len(gateway.taken)) == (200, 400)
+    gateway.full_after = None
+    assert running.step(START_US + HOUR_US) == 320
+    assert gateway.minutes("s/a") == gateway.minutes("s/b") == [pytest.approx(i / 6) for i in range(1, 361)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 70), st.booleans(), st.booleans()), max_size=12))

@@ -39,6 +39,8 @@ class Status:
     spool_bytes: int
     filtered: int = 0
     """Joined to others by the filter, in this boot."""
+    waits: int = 0
+    """How often a caller had to wait for room in the spool, in this boot. Not readings."""
 
 
 def wall_clock_us() -> int:
@@ -72,7 +74,7 @@ class Gateway:
         self._changed = threading.Condition()
         self._publisher = Publisher(settings, self._spool, self._changed, self._release_old)
         self._filter = Filter(settings=settings.filter) if settings.filter is not None else None
-        self._accepted = self._refused = 0
+        self._accepted = self._refused = self._waits = 0
         if self._spool.held:
             self._append(tuple(self._spool.held.values()), held={}, bounded=False)
 
@@ -99,7 +101,10 @@ class Gateway:
         wait_seconds = self._settings.accept_seconds if timeout_seconds is None else timeout_seconds
         deadline = time.monotonic() + wait_seconds
         with self._changed:
+            waited = False
             while not self._try_append(measurements, deadline, wait_seconds):
+                self._waits += not waited
+                waited = True
                 self._changed.wait(min(max(deadline - time.monotonic(), 0.0), _ROOM_SECONDS))
             self._accepted += len(measurements)
             self._publisher.wake()
@@ -171,6 +176,7 @@ class Gateway:
                 spooled=self._spool.readings,
                 spool_bytes=self._spool.used_bytes,
                 filtered=self._filter.dropped if self._filter is not None else 0,
+                waits=self._waits,
             )
 
     def wait_connected(self, timeout_seconds: float) -> None:

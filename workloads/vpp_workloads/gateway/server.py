@@ -25,6 +25,7 @@ def metrics_text(site: str, status: Status) -> str:
         ("refused_readings_total", "counter", "Readings refused for lack of room.", status.refused),
         ("confirmed_readings_total", "counter", "Readings a broker has confirmed, ever.", status.confirmed),
         ("filtered_readings_total", "counter", "Readings joined to others by the filter.", status.filtered),
+        ("waits_total", "counter", "Times a caller had to wait for room in the spool.", status.waits),
         ("spooled_readings", "gauge", "Readings that wait for a confirm.", status.spooled),
         ("spool_bytes", "gauge", "Bytes that wait for a confirm.", status.spool_bytes),
         ("connected", "gauge", "1 while a broker takes readings.", int(status.state == "Connected")),

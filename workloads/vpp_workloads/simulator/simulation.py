@@ -151,6 +151,7 @@ class Simulation:
             "confirmed": confirmed,
             "spooled": spooled,
             "refused": sum(one.refused for one in status.values()),
+            "waits": sum(one.waits for one in status.values()),
             "sites": {
                 name: {
                     "state": one.state,

@@ -18,6 +18,7 @@ from vpp_workloads.simulator.profile import DerProfile, measurements_of_hour
 _LOG = logging.getLogger(__name__)
 _LONGEST_SLEEP_SECONDS: Final = 0.5
 _SHORTEST_SLEEP_SECONDS: Final = 0.1
+_AT_ONCE: Final = 200
 
 
 class Accepting(Protocol):
@@ -101,12 +102,14 @@ class Site:
         """Hand over what is due by a simulated time, one hour at most, and return the number of measurements.
 
         Raises:
-            SpoolFullError: the gateway has no room; the same measurements are due again.
+            SpoolFullError: the gateway has no room; what it has not taken is due again.
         """
         due = self.due(now_us)
-        if due.measurements:
-            self._gateway.accept(due.measurements)
-            for measurement in due.measurements:
+        # In pieces that fit into a small spool: what is larger than the spool would never find room.
+        for start in range(0, len(due.measurements), _AT_ONCE):
+            piece = due.measurements[start : start + _AT_ONCE]
+            self._gateway.accept(piece)
+            for measurement in piece:
                 self._done_us[measurement.der] = max(self._done_us[measurement.der], measurement.event_time_us)
         return len(due.measurements)
 
