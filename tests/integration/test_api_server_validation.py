@@ -99,7 +99,7 @@ def test_the_smallest_resource_comes_back_with_every_default(kube: Kube, kind: s
     defaults: dict[str, dict[str, Any]] = {
         "VPPCluster": {"mode": "Auto", "deletionPolicy": "Retain", "policy": "Full"},
         "QueueChannel": {"mode": "Auto", "min": 1, "max": 1, "standby": 0, "exchange": "topic", "durability": "Broker"},
-        "NanoGrid": {"source": {"type": "Gateway"}},
+        "NanoGrid": {"source": {"type": "Gateway", "spool": "64Mi"}},
     }
     assert {name: spec[name] for name in defaults[kind]} == defaults[kind]
     assert "pinned" not in spec
