@@ -16,7 +16,7 @@ from pika.exceptions import ChannelClosedByBroker
 
 from vpp_contract.names import TOPOLOGY_STREAM, readings_key
 from vpp_contract.readings import BATCH_CONTENT_TYPE, Reading, encode_batch
-from vpp_contract.topology import Channel, ChannelState, Topology, encode_topology
+from vpp_contract.topology import STREAM_PORT, Channel, ChannelState, Topology, encode_topology
 from vpp_operator.ports import BrokerAddress
 
 HOUR_US = 3_600_000_000
@@ -82,7 +82,8 @@ class Streams:
             name=name,
             queue_channel="q",
             host=host or self.broker.host,
-            amqp_port=port or self.broker.amqp_port,
+            amqp_port=self.broker.amqp_port,
+            stream_port=port or STREAM_PORT,
             stream=stream,
             state=ChannelState.ACTIVE,
         )

@@ -14,10 +14,11 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from tests.integration.streams import Line, Streams, a_reading, site_batches, wait_for
 from vpp_contract.readings import JSON_CONTENT_TYPE, encode_json
-from vpp_contract.topology import encode_topology
+from vpp_contract.topology import STREAM_PORT, encode_topology
 from vpp_operator.ports import BrokerAddress
-from vpp_workloads.streaming.amqp import Broker, Connections
+from vpp_workloads.streaming.amqp import Broker
 from vpp_workloads.streaming.source import SOURCE_NAME
+from vpp_workloads.streaming.stream_client import StreamConnections
 
 SMALL = {"x-max-length-bytes": 20_000, "x-stream-max-segment-size-bytes": 10_000}
 pytestmark = pytest.mark.integration
@@ -159,7 +160,7 @@ def test_a_channel_appears_under_a_running_query(
 def test_a_channel_that_is_down_holds_up_nobody_and_is_read_when_it_is_back(
     spark: SparkSession, streams: Streams, tmp_path: Path, running: Callable[[StreamingQuery], StreamingQuery]
 ) -> None:
-    line = Line(streams.broker.host, streams.broker.amqp_port)
+    line = Line(streams.broker.host, STREAM_PORT)
     try:
         streams.add("q-0")
         streams.add("q-1", host="127.0.0.1", port=line.port)
@@ -226,7 +227,7 @@ def test_a_wrong_password_is_one_sentence(spark: SparkSession, streams: Streams,
     reading = Reading(spark, tmp_path, fixed(streams) | {"password": "wrong", "statusFile": str(status)})
     reading.drain()
     assert reading.rows() == []
-    assert "ACCESS_REFUSED" in status.read_text()
+    assert "the login is refused; check user name and password" in status.read_text()
 
 
 def test_the_end_of_a_stream_is_seen_every_time_it_is_looked_for(streams: Streams) -> None:
@@ -234,14 +235,14 @@ def test_the_end_of_a_stream_is_seen_every_time_it_is_looked_for(streams: Stream
     streams.publish("q-0", site_batches("house-01", range(1)))
     broker = Broker(
         host=streams.broker.host,
-        port=streams.broker.amqp_port,
+        port=STREAM_PORT,
         username=streams.broker.username,
         password=streams.broker.password,
     )
-    connections = Connections("test")
+    connections = StreamConnections("test")
     try:
         for _ in range(20):
-            subscription = connections.subscribe(broker, stream, offset="last", prefetch=10, deadline_seconds=5)
+            subscription = connections.subscribe(broker, stream, offset="last", deadline_seconds=5)
             assert [message.offset for message in subscription.poll(2)] == [0]
             subscription.close()
     finally:

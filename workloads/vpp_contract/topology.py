@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from typing import Final
+
+STREAM_PORT: Final = 5552
 
 
 class ChannelState(StrEnum):
@@ -26,6 +29,8 @@ class Channel:
     amqp_port: int
     stream: str
     state: ChannelState
+    stream_port: int = STREAM_PORT
+    """Where the broker speaks the stream protocol."""
 
     @property
     def key(self) -> str:
@@ -54,8 +59,13 @@ def decode_topology(message: bytes) -> Topology:
     """
     try:
         values = json.loads(message)
+        known = {field.name for field in fields(Channel)}  # a newer operator may say more
         channels = tuple(
-            Channel(**{**channel, "state": ChannelState(channel["state"])}) for channel in values["channels"]
+            Channel(
+                **{name: value for name, value in channel.items() if name in known}
+                | {"state": ChannelState(channel["state"])}
+            )
+            for channel in values["channels"]
         )
         return Topology(generation=int(values["generation"]), channels=channels)
     except (ValueError, KeyError, TypeError) as error:

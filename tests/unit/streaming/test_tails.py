@@ -10,8 +10,9 @@ import pytest
 
 from vpp_contract.topology import Channel, ChannelState
 from vpp_workloads.streaming import tails as tails_module
-from vpp_workloads.streaming.amqp import Broker, Connections, Message
+from vpp_workloads.streaming.amqp import Broker, Message
 from vpp_workloads.streaming.errors import BrokerUnavailableError, StreamingError, StreamMissingError
+from vpp_workloads.streaming.stream_client import StreamConnections
 from vpp_workloads.streaming.tails import Tails
 
 Answer = Sequence[Sequence[int]] | StreamingError
@@ -31,7 +32,7 @@ class Subscription:
 
 
 class Brokers:
-    """Stands in for Connections: every look at a stream takes the next answer."""
+    """Stands in for StreamConnections: every look at a stream takes the next answer."""
 
     def __init__(self, **answers: list[Answer]) -> None:
         self._answers, self.waits = answers, list[float]()
@@ -51,7 +52,7 @@ def a_channel(stream: str, state: ChannelState = ChannelState.ACTIVE) -> Channel
 
 def looking(brokers: Brokers) -> Tails:
     account = Broker(host="h", port=5672, username="u", password="p")
-    return Tails(lambda channel: account, cast(Connections, brokers))
+    return Tails(lambda channel: account, cast(StreamConnections, brokers))
 
 
 def test_an_end_is_followed_until_nothing_more_comes() -> None:

@@ -1,8 +1,7 @@
-"""Connections to brokers and reading a stream from an offset, with a deadline on every call.
+"""Reading a stream over AMQP 0.9.1, with a deadline on every call: the topology, from the control broker.
 
-AMQP 0.9.1: one client for confirms, MQTT's neighbours and streams. Its frames cost more than the decoding behind it;
-`make bench NAME=source` says how much. A stream needs prefetch and acknowledgements; those are flow control here and
-nothing else, positions live in Spark's checkpoint.
+That may be somebody else's server with no other port open. A stream needs prefetch and acknowledgements; those are flow
+control here and nothing else. Readings come over the stream protocol, see `stream_client`.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def plan_ranges(
         first, last = start.get(key, 0), end[key]
         name, _, stream = key.partition("/")
         channel = channels.get(key)
-        host, port = (channel.host, channel.amqp_port) if channel else ("", 0)
+        host, port = (channel.host, channel.stream_port) if channel else ("", 0)
         pieces = max(1, -(-(last - first) // longest)) if channel else 1
         size = -(-(last - first) // pieces)
         ranges += [

@@ -9,22 +9,22 @@ from typing import Final
 
 import pyarrow as pa
 
-from vpp_workloads.streaming.amqp import Connections, Message, Subscription
+from vpp_workloads.streaming.amqp import Message
 from vpp_workloads.streaming.decode import decode, loss
 from vpp_workloads.streaming.errors import BrokerUnavailableError, StreamingError, StreamMissingError
 from vpp_workloads.streaming.options import Options
 from vpp_workloads.streaming.plan import StreamRange
+from vpp_workloads.streaming.stream_client import ChunkSubscription, StreamConnections
 
-_PREFETCH: Final = 500
 _FLUSH_BYTES: Final = 8_000_000
-_connections: tuple[int, Connections] | None = None
+_connections: tuple[int, StreamConnections] | None = None
 
 
-def _worker_connections() -> Connections:
+def _worker_connections() -> StreamConnections:
     """Return this process's connections: Spark forks its workers, and a socket must not be shared with a parent."""
     global _connections
     if _connections is None or _connections[0] != os.getpid():
-        _connections = (os.getpid(), Connections("vpp reader"))
+        _connections = (os.getpid(), StreamConnections("vpp reader"))
     return _connections[1]
 
 
@@ -60,11 +60,7 @@ def _batches(options: Options, work: StreamRange) -> Iterator[list[Message]]:
     connections = _worker_connections()
     try:
         subscription = connections.subscribe(
-            broker,
-            work.stream,
-            offset=work.start,
-            prefetch=min(_PREFETCH, work.end - work.start),
-            deadline_seconds=options.deadline_seconds,
+            broker, work.stream, offset=work.start, deadline_seconds=options.deadline_seconds
         )
         try:
             yield from _until(options, work, subscription)
@@ -75,7 +71,7 @@ def _batches(options: Options, work: StreamRange) -> Iterator[list[Message]]:
         raise
 
 
-def _until(options: Options, work: StreamRange, subscription: Subscription) -> Iterator[list[Message]]:
+def _until(options: Options, work: StreamRange, subscription: ChunkSubscription) -> Iterator[list[Message]]:
     held: list[Message] = []
     size = 0
     deadline = time.monotonic() + options.deadline_seconds
@@ -102,7 +98,7 @@ def _head(options: Options, work: StreamRange) -> int:
     """Return the offset of the oldest message kept: beyond a range's start it means loss, not a gap."""
     broker = options.channel(work.host, work.port)
     subscription = _worker_connections().subscribe(
-        broker, work.stream, offset="first", prefetch=1, deadline_seconds=options.deadline_seconds
+        broker, work.stream, offset="first", deadline_seconds=options.deadline_seconds
     )
     try:
         messages = subscription.poll(options.deadline_seconds)

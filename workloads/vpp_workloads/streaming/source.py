@@ -36,6 +36,7 @@ from vpp_workloads.streaming.plan import (
     plan_ranges,
 )
 from vpp_workloads.streaming.reading import read_range
+from vpp_workloads.streaming.stream_client import StreamConnections
 from vpp_workloads.streaming.tails import Tails, TopologyWatch
 
 SOURCE_NAME: Final = "rabbitmq-streams"
@@ -116,9 +117,10 @@ class Planner:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._connections = Connections("vpp planner")
-        self._watch = TopologyWatch(options.control, self._connections) if options.control else None
-        self._tails = Tails(lambda channel: options.channel(channel.host, channel.amqp_port), self._connections)
+        self._control = Connections("vpp planner")
+        self._channels = StreamConnections("vpp planner")
+        self._watch = TopologyWatch(options.control, self._control) if options.control else None
+        self._tails = Tails(lambda channel: options.channel(channel.host, channel.stream_port), self._channels)
         self._seen: dict[str, tuple[Observation, ...]] = {}
 
     def _topology(self) -> Topology | None:
@@ -168,7 +170,8 @@ class Planner:
 
     def close(self) -> None:
         """Close all connections."""
-        self._connections.close()
+        self._control.close()
+        self._channels.close()
 
 
 def _by_key(topology: Topology | None) -> dict[str, Channel]:

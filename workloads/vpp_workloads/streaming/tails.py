@@ -1,7 +1,7 @@
 """What is on the brokers now: the topology, and where each stream ends. Runs in Spark's planning process on the driver.
 
-AMQP has no call for a stream's end, so the newest chunk is consumed until nothing more comes. That may see the end too
-early, which is harmless: the rest is read by the next batch. A broker that does not answer costs its deadline once, and
+The newest chunk is read, and what follows it, until nothing more comes. That may see the end too early, which is
+harmless: the rest is read by the next batch. A broker that does not answer costs its deadline once, and
 then nothing for a while.
 """
 
@@ -17,6 +17,7 @@ from vpp_contract.topology import Channel, ChannelState, Topology, decode_topolo
 from vpp_workloads.streaming.amqp import Broker, Connections, Subscription
 from vpp_workloads.streaming.errors import BrokerUnavailableError, StreamingError, StreamMissingError
 from vpp_workloads.streaming.plan import Observation
+from vpp_workloads.streaming.stream_client import ChunkSubscription, StreamConnections
 
 _LOG = logging.getLogger(__name__)
 _CONNECT_SECONDS = 3.0
@@ -26,7 +27,6 @@ _FIRST_SECONDS = 2.0
 _FIRST_SECONDS_OF_EMPTY = 0.2
 _IDLE_SECONDS = 0.005
 _CHASE_SECONDS = 0.2
-_PREFETCH = 500
 _LONGEST_BACKOFF_SECONDS = 10.0
 
 
@@ -66,7 +66,7 @@ class TopologyWatch:
 class Tails:
     """Where the streams end, and what kept us from knowing."""
 
-    def __init__(self, broker_of: Callable[[Channel], Broker], connections: Connections) -> None:
+    def __init__(self, broker_of: Callable[[Channel], Broker], connections: StreamConnections) -> None:
         self._broker_of, self._connections = broker_of, connections
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
@@ -85,7 +85,7 @@ class Tails:
         ends: dict[str, int] = {}
         sizes: list[float] = []
         idle: dict[str, Observation] = {}
-        open_ones: list[tuple[str, int, Subscription]] = []
+        open_ones: list[tuple[str, int, ChunkSubscription]] = []
         awake = {key: one for key, one in channels.items() if one.state is not ChannelState.ASLEEP}
         self.problems = {key: text for key, text in self.problems.items() if key in awake}
         self._had_messages = {key: had for key, had in self._had_messages.items() if key in channels}
@@ -114,13 +114,9 @@ class Tails:
         self.message_bytes = max(sizes, default=self.message_bytes)
         return ends, idle
 
-    def _subscribe(self, channel: Channel) -> Subscription:
+    def _subscribe(self, channel: Channel) -> ChunkSubscription:
         return self._connections.subscribe(
-            self._broker_of(channel),
-            channel.stream,
-            offset="last",
-            prefetch=_PREFETCH,
-            deadline_seconds=_CONNECT_SECONDS,
+            self._broker_of(channel), channel.stream, offset="last", deadline_seconds=_CONNECT_SECONDS
         )
 
     def _failed(self, key: str, channel: Channel, error: StreamingError) -> None:
@@ -148,7 +144,7 @@ class _End:
     message_bytes: float
 
 
-def _chase(subscription: Subscription, first_seconds: float) -> _End:
+def _chase(subscription: ChunkSubscription, first_seconds: float) -> _End:
     """Follow a subscription until nothing more comes, or for long enough."""
     messages = subscription.poll(first_seconds)
     deadline = time.monotonic() + _CHASE_SECONDS
