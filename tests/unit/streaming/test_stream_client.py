@@ -27,6 +27,7 @@ class Server:
         self.codes: dict[int, int] = {}
         self.chunks: dict[str, list[memoryview]] = {}
         self.silent = False
+        self.seconds_before_refusal = 0.0
         self.connections: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.broker = Broker(host="127.0.0.1", port=self._listener.getsockname()[1], username="u", password="p")
@@ -57,6 +58,8 @@ class Server:
             # Before the answer, as a busy connection may have it.
             for one in self.chunks.get(body[7 : 7 + size].decode(), ()):
                 self.send(connection, DELIVER, bytes([number]) + bytes(one))
+        if key in self.codes:
+            time.sleep(self.seconds_before_refusal)
         self.send(connection, 0x8000 | key, body[:4] + struct.pack(">H", self.codes.get(key, OK)))
         if key == SASL_AUTHENTICATE:
             self.send(connection, TUNE, struct.pack(">II", 1_048_576, 60))
@@ -126,6 +129,13 @@ def test_a_refused_login_is_one_sentence(server: Server) -> None:
     server.codes[SASL_AUTHENTICATE] = REFUSED
     with pytest.raises(BrokerUnavailableError, match=r"fails u: the login is refused; check user name and password"):
         StreamConnection(server.broker, purpose="test", deadline_seconds=2)
+
+
+def test_a_refusal_that_the_broker_holds_back_is_waited_for(server: Server) -> None:
+    server.codes[SASL_AUTHENTICATE] = REFUSED
+    server.seconds_before_refusal = 0.5
+    with pytest.raises(BrokerUnavailableError, match="the login is refused"):
+        StreamConnection(server.broker, purpose="test", deadline_seconds=0.2)
 
 
 def test_a_broker_that_falls_silent_is_given_up_within_the_deadline(server: Server) -> None:

@@ -36,6 +36,8 @@ _CODES: Final = {
     16: "access is refused",
 }
 _FIRST, _LAST, _OFFSET = 1, 2, 4
+# A broker that answered so far holds a refusal back on purpose, RabbitMQ for 3 s: to hear it is better than to guess.
+_LOGIN_SECONDS: Final = 6.0
 _CHUNKS_AHEAD: Final = 4
 _LARGEST_FRAME: Final = 256 * 1024 * 1024
 
@@ -71,7 +73,8 @@ class StreamConnection:
         self._call(_PEER_PROPERTIES, struct.pack(">I", 1) + _text("connection_name") + _text(name))
         self._call(_SASL_HANDSHAKE, b"")
         proof = f"\0{self.broker.username}\0{self.broker.password}".encode()
-        self._call(_SASL_AUTHENTICATE, _text("PLAIN") + struct.pack(">i", len(proof)) + proof)
+        login = _text("PLAIN") + struct.pack(">i", len(proof)) + proof
+        self._call(_SASL_AUTHENTICATE, login, seconds=max(self.deadline_seconds, _LOGIN_SECONDS))
         while True:
             key, body = self._frame(self.deadline_seconds)
             if key == _TUNE:
@@ -134,10 +137,10 @@ class StreamConnection:
             (size,) = struct.unpack_from(">h", body, 2)
             self._gone.add(bytes(body[4 : 4 + size]).decode())
 
-    def _call(self, key: int, body: bytes, stream: str = "") -> memoryview:
+    def _call(self, key: int, body: bytes, stream: str = "", *, seconds: float | None = None) -> memoryview:
         correlation = next(self._correlations)
         self._send(key, struct.pack(">I", correlation) + body)
-        deadline = time.monotonic() + self.deadline_seconds
+        deadline = time.monotonic() + (self.deadline_seconds if seconds is None else seconds)
         while True:
             answered, answer = self._frame(deadline - time.monotonic())
             if answered == _RESPONSE | key and struct.unpack_from(">I", answer)[0] == correlation:
