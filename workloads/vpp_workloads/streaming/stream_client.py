@@ -23,8 +23,7 @@ from vpp_workloads.streaming.chunks import decode_chunk
 from vpp_workloads.streaming.errors import BrokerUnavailableError, StreamMissingError
 
 _SUBSCRIBE, _DELIVER, _CREDIT, _UNSUBSCRIBE, _METADATA_UPDATE = 7, 8, 9, 12, 16
-_PEER_PROPERTIES, _SASL_HANDSHAKE, _SASL_AUTHENTICATE, _TUNE, _OPEN, _CLOSE, _HEARTBEAT = 17, 18, 19, 20, 21, 22, 23
-_STREAM_STATS: Final = 28
+_PEER_PROPERTIES, _SASL_HANDSHAKE, _SASL_AUTHENTICATE, _TUNE, _OPEN = 17, 18, 19, 20, 21
 _RESPONSE: Final = 0x8000
 _OK: Final = 1
 _NO_SUCH_STREAM: Final = 2
@@ -36,8 +35,8 @@ _CODES: Final = {
     16: "access is refused",
 }
 _FIRST, _LAST, _OFFSET = 1, 2, 4
-# A broker that answered so far holds a refusal back on purpose, RabbitMQ for 3 s: to hear it is better than to guess.
-_LOGIN_SECONDS: Final = 6.0
+# RabbitMQ holds the refusal of a login back for 3 s. A wrong password must not look like a network that is too slow.
+_SHORTEST_LOGIN_SECONDS: Final = 6.0
 _CHUNKS_AHEAD: Final = 4
 _LARGEST_FRAME: Final = 256 * 1024 * 1024
 
@@ -46,7 +45,7 @@ class StreamConnection:
     """One connection; not safe between threads."""
 
     def __init__(self, broker: Broker, *, purpose: str, deadline_seconds: float) -> None:
-        """Connect and log in.
+        """Connect and log in; each step has the deadline, the check of the password 6 s at least.
 
         Raises:
             BrokerUnavailableError: refused, not resolvable, not authorised, or too slow.
@@ -74,7 +73,7 @@ class StreamConnection:
         self._call(_SASL_HANDSHAKE, b"")
         proof = f"\0{self.broker.username}\0{self.broker.password}".encode()
         login = _text("PLAIN") + struct.pack(">i", len(proof)) + proof
-        self._call(_SASL_AUTHENTICATE, login, seconds=max(self.deadline_seconds, _LOGIN_SECONDS))
+        self._call(_SASL_AUTHENTICATE, login, seconds=max(self.deadline_seconds, _SHORTEST_LOGIN_SECONDS))
         while True:
             key, body = self._frame(self.deadline_seconds)
             if key == _TUNE:
