@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vpp_contract.names import INGRESS_EXCHANGE
+from vpp_contract.topology import STREAM_PORT
 from vpp_operator.resources.images import Images
 from vpp_operator.resources.metadata import (
     Owner,
@@ -41,6 +42,8 @@ MQTT_PORT: Final = 1883
 MANAGEMENT_PORT: Final = 15672
 METRICS_PORT: Final = 15692
 PORTS: Final = {"amqp": AMQP_PORT, "mqtt": MQTT_PORT, "management": MANAGEMENT_PORT, "prometheus": METRICS_PORT}
+PLANT_PORTS: Final = PORTS | {"stream": STREAM_PORT}
+"""What a broker has for the plant's own pods: streams are read from a pod by name, not through the clients' Service."""
 CLUSTER_PORTS: Final = {"epmd": 4369, "distribution": 25672}
 
 PLUGINS: Final = (
@@ -93,7 +96,7 @@ def broker(owner: Owner, shape: BrokerShape, images: Images, admin: Mapping[str,
             owner,
             f"{shape.name}-nodes",
             shape.component,
-            PORTS | (CLUSTER_PORTS if shape.clustered else {}),
+            PLANT_PORTS | (CLUSTER_PORTS if shape.clustered else {}),
             selector=selector,
             headless=True,
             labels=shape.labels,
@@ -145,7 +148,7 @@ def _workload(
             "-c",
             _START,
         ),
-        ports={name: port for name, port in PORTS.items() if shape.mqtt or name != "mqtt"}
+        ports={name: port for name, port in PLANT_PORTS.items() if shape.mqtt or name != "mqtt"}
         | (CLUSTER_PORTS if shape.clustered else {}),
         probes=probes(tcp(AMQP_PORT)),
         cpu_request="50m",
@@ -207,6 +210,7 @@ def _configuration(owner: Owner, shape: BrokerShape) -> str:
         f"listeners.tcp.default = {AMQP_PORT}",
         f"management.tcp.port = {MANAGEMENT_PORT}",
         f"prometheus.tcp.port = {METRICS_PORT}",
+        f"stream.listeners.tcp.default = {STREAM_PORT}",
         "load_definitions = /etc/rabbitmq-admin/definitions.json",
         "loopback_users = none",
         f"vm_memory_high_watermark.absolute = {memory}MiB",

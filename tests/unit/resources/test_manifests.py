@@ -94,6 +94,19 @@ async def test_the_channels_service_holds_active_channels_only() -> None:
     assert service["spec"]["selector"] == {"vpp.energy/channels": "ingest", "vpp.energy/traffic": "active"}
 
 
+async def test_streams_are_read_from_the_channels_pods_and_not_through_the_clients_service() -> None:
+    objects = await manifests()
+    ports = {
+        item["metadata"]["name"]: {one["port"] for one in item["spec"]["ports"]} for item in of_kind(objects, "Service")
+    }
+    assert 5552 in ports["ingest-nodes"]
+    assert 5552 not in ports["ingest"]
+    (channel,) = [container for name, _, container in containers(objects) if name == "ingest"]
+    assert 5552 in {one["containerPort"] for one in channel["ports"]}
+    (settings,) = [item["data"] for item in of_kind(objects, "ConfigMap") if item["metadata"]["name"] == "ingest"]
+    assert "stream.listeners.tcp.default = 5552" in settings["rabbitmq.conf"]
+
+
 async def test_several_data_nodes_get_a_disruption_budget() -> None:
     storage = {"type": "HDFS", "dataNodes": 2, "replication": 2}
     budgets = of_kind(await manifests({**CLUSTER, "storage": storage}), "PodDisruptionBudget")
