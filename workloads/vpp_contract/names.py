@@ -12,7 +12,11 @@ READINGS_EXCHANGE: Final = "readings"
 STREAM_PREFIX: Final = "readings-"
 """A stream is called `readings-<random id>`: a missing name is a lost stream, a new one starts at offset 0."""
 COMMANDS_EXCHANGE: Final = "commands"
+"""Topic exchange on the control broker for all that sites shall hear: commands and marks."""
 ACKNOWLEDGEMENTS_EXCHANGE: Final = "acknowledgements"
+COMMANDS_QUEUE_PREFIX: Final = "commands-"
+MARKS_TO_ALL_KEY: Final = "marks"
+"""Routing key of what every site's gateway shall hear, see `vpp_contract.marks`."""
 TOPOLOGY_STREAM: Final = "topology"
 """Stream on the control broker whose last message is the current topology."""
 
@@ -65,5 +69,20 @@ def site_of_key(routing_key: str) -> str | None:
 
 
 def commands_queue(site: str) -> str:
-    """Return the queue on the control broker that a site reads its commands from."""
-    return f"commands-{site}"
+    """Return the queue on the control broker that a site's gateway reads."""
+    return f"{COMMANDS_QUEUE_PREFIX}{site}"
+
+
+def commands_key(site: str, device: str) -> str:
+    """Return the routing key of commands to a device; `#` as device stands for all of the site, in a binding."""
+    return f"commands.{site}.{device}"
+
+
+def acknowledgements_key(site: str, device: str) -> str:
+    """Return the routing key under which a site acknowledges commands to a device."""
+    return f"acknowledgements.{site}.{device}"
+
+
+def marks_key(site: str) -> str:
+    """Return the routing key of the twin's marks for a site, see `vpp_contract.marks`."""
+    return f"{MARKS_TO_ALL_KEY}.{site}"

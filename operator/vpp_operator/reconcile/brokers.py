@@ -76,7 +76,7 @@ def address(pod: Pod, admin: Mapping[str, str]) -> BrokerAddress:
 async def ensure(
     brokers: Brokers, at: BrokerAddress, live: Manifest, wanted: Mapping[str, Any], *, prune: bool
 ) -> None:
-    """Create on a broker what it lacks, and remove sites' accounts that are no longer wanted.
+    """Create on a broker what it lacks, and remove sites' accounts and queues that are no longer wanted.
 
     Raises:
         Unavailable: it does not answer.
@@ -89,6 +89,9 @@ async def ensure(
         for user in definitions.surplus_users(live, wanted):
             await brokers.remove(at, ("users", user))
             _LOG.info("broker %s: removed the account %s, its site is gone", at.host, user)
+        for queue in definitions.surplus_queues(live, wanted):
+            await brokers.remove(at, ("queues", "/", queue))
+            _LOG.info("broker %s: removed the queue %s, its site is gone", at.host, queue)
 
 
 async def look_at_channel(

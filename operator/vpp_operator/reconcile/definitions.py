@@ -16,6 +16,8 @@ STREAM_PREFIX: Final = contract.STREAM_PREFIX
 RETENTION_POLICY_PREFIX: Final = "vpp-retention-"
 _VHOST: Final = "/"
 _NOTHING: Final = "^$"
+_COMMANDS_KEPT: Final = 1000
+_COMMANDS_KEPT_MS: Final = 3_600_000
 _TYPES: Final = {"consistent-hash": "x-consistent-hash"}
 _SECTIONS: Final = ("users", "permissions", "topic_permissions", "exchanges", "queues", "bindings")
 _IDENTITY: Final = {
@@ -87,6 +89,18 @@ def _stream(name: str, segment_bytes: int, **arguments: Any) -> dict[str, Any]:
         "auto_delete": False,
         "arguments": {"x-queue-type": "stream", "x-stream-max-segment-size-bytes": segment_bytes, **arguments},
     }
+
+
+def _commands_queue(site: str) -> dict[str, Any]:
+    """Return the queue of what a site shall hear. A gateway that stays away for long finds the newest messages only."""
+    arguments = {
+        "x-queue-type": "quorum",
+        "x-max-length": _COMMANDS_KEPT,
+        "x-overflow": "drop-head",
+        "x-message-ttl": _COMMANDS_KEPT_MS,
+    }
+    name = contract.commands_queue(site)
+    return {"name": name, "vhost": _VHOST, "durable": True, "auto_delete": False, "arguments": arguments}
 
 
 def _binding(source: str, destination: str, kind: str, key: str) -> dict[str, Any]:
@@ -173,8 +187,16 @@ def control_definitions(*, reader: tuple[str, str], sites: Sequence[Site]) -> di
             _exchange(contract.COMMANDS_EXCHANGE, "topic"),
             _exchange(contract.ACKNOWLEDGEMENTS_EXCHANGE, "topic"),
         ],
-        "queues": [stream],
-        "bindings": [],
+        "queues": [stream, *(_commands_queue(site.name) for site in sites)],
+        "bindings": [
+            _binding(contract.COMMANDS_EXCHANGE, contract.commands_queue(site.name), "queue", key)
+            for site in sites
+            for key in (
+                contract.commands_key(site.name, "#"),
+                contract.marks_key(site.name),
+                contract.MARKS_TO_ALL_KEY,
+            )
+        ],
     }
 
 
@@ -215,6 +237,16 @@ def surplus_users(live: Manifest, wanted: Mapping[str, Any]) -> list[str]:
         user["name"]
         for user in live.get("users", ())
         if user["name"].startswith(SITE_PREFIX) and user["name"] not in names
+    ]
+
+
+def surplus_queues(live: Manifest, wanted: Mapping[str, Any]) -> list[str]:
+    """Return sites' queues on the control broker that belong to no site any more."""
+    names = {queue["name"] for queue in wanted["queues"]}
+    return [
+        queue["name"]
+        for queue in live.get("queues", ())
+        if queue["name"].startswith(contract.COMMANDS_QUEUE_PREFIX) and queue["name"] not in names
     ]
 
 

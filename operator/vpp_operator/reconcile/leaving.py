@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from vpp_contract.names import TOPOLOGY_STREAM, VPP_LABEL, site_username
+from vpp_contract.names import TOPOLOGY_STREAM, VPP_LABEL, commands_queue, site_username
 from vpp_operator.errors import VPPError
 from vpp_operator.ports import (
     PLANT_KINDS,
@@ -42,7 +42,7 @@ async def ensure_finalizers(ports: Ports, picture: Picture) -> None:
 async def let_go(ports: Ports, memory: PlantMemory, picture: Picture) -> None:
     """Clean up after every resource of the picture that is being deleted, and free it."""
     for site in filter(is_deleting, picture.nano_grids):
-        await _revoke(ports, picture, site_username(site["metadata"]["name"]))
+        await _revoke(ports, picture, site["metadata"]["name"])
         memory.secrets.pop(names.gateway_secret(site["metadata"]["name"]), None)
         await _free(ports, site)
     for channel in filter(is_deleting, picture.queue_channels):
@@ -56,8 +56,12 @@ async def let_go(ports: Ports, memory: PlantMemory, picture: Picture) -> None:
         await _free(ports, picture.vpp)
 
 
-async def _revoke(ports: Ports, picture: Picture, user: str) -> None:
-    """Remove an account from every broker that is up; one that is down loses it when it is looked at again."""
+async def _revoke(ports: Ports, picture: Picture, site: str) -> None:
+    """Remove a site's account from every broker that is up; one that is down loses it when it is looked at again.
+
+    A managed control broker loses the site's queue in the same way; an external one loses it here.
+    """
+    user = site_username(site)
     for pod in picture.pods:
         if pod.component not in ("channel", "control") or not pod.ready:
             continue
@@ -73,16 +77,19 @@ async def _revoke(ports: Ports, picture: Picture, user: str) -> None:
     if external is not None:
         try:
             await ports.brokers.remove(external, ("users", user))
+            await ports.brokers.remove(external, ("queues", "/", commands_queue(site)))
         except VPPError as error:
-            _LOG.warning("account %s stays on the control broker %s: %s", user, external.host, error)
+            _LOG.warning("account or queue of %s stays on the control broker %s: %s", user, external.host, error)
 
 
 async def _leave_external_broker(ports: Ports, picture: Picture, vpp: Manifest) -> None:
     at = await _external_broker(ports, vpp)
     if at is None:
         return
-    users = [READER, *(site_username(site["metadata"]["name"]) for site in picture.nano_grids)]
-    paths = [("queues", "/", TOPOLOGY_STREAM), *(("users", user) for user in users)]
+    sites = [site["metadata"]["name"] for site in picture.nano_grids]
+    users = [READER, *(site_username(site) for site in sites)]
+    queues = [TOPOLOGY_STREAM, *(commands_queue(site) for site in sites)]
+    paths = [*(("queues", "/", queue) for queue in queues), *(("users", user) for user in users)]
     for path in paths:
         try:
             await ports.brokers.remove(at, path)

@@ -15,7 +15,9 @@ from vpp_workloads.gateway.errors import SettingsError
 from vpp_workloads.gateway.filter import Band, FilterSettings
 
 _LOG = logging.getLogger(__name__)
-_ELSEWHERE: Final = {"channels", "control", "durability"}
+_ELSEWHERE: Final = {"channels", "control"}
+BROKER: Final = "Broker"
+END_TO_END: Final = "EndToEnd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,11 @@ class Settings:
     """Normal: an accepted reading survives the death of process or pod. Full: also a power cut, at an fsync each."""
     filter: FilterSettings | None = None
     """What is worth sending; None: everything."""
+    control_host: str = ""
+    """Control broker, for commands and marks; empty: none."""
+    control_port: int = 5672
+    durability: str = BROKER
+    """Broker: a reading leaves the spool when its broker confirms it. EndToEnd: when the twin has taken it for good."""
 
 
 def load_settings(path: Path) -> Settings:
@@ -94,6 +101,12 @@ def parse_settings(values: object, where: str) -> Settings:
     optional |= {name: _number(values, name, where) for name in numbers if name in values}
     if "amqp_port" in channels:
         optional["amqp_port"] = _integer(channels, "amqp_port", f"{where}: channels", maximum=65535)
+    durability = values.get("durability", BROKER)
+    if durability not in (BROKER, END_TO_END):
+        raise SettingsError(f'{where}: "durability" must be "{BROKER}" or "{END_TO_END}", not {durability!r}')
+    optional |= _control(values.get("control"), f"{where}: control")
+    if durability == END_TO_END and "control_host" not in optional:
+        raise SettingsError(f'{where}: "durability" {END_TO_END} needs "control", where marks come from')
     sync = values.get("spool_sync", "Normal")
     if sync not in ("Normal", "Full"):
         raise SettingsError(f'{where}: "spool_sync" must be "Normal" or "Full", not {sync!r}')
@@ -103,9 +116,21 @@ def parse_settings(values: object, where: str) -> Settings:
         password=_text(values, "password", where),
         host=_text(channels, "host", f"{where}: channels"),
         spool_sync=sync,
+        durability=durability,
         filter=_filter(values["filter"], f"{where}: filter") if values.get("filter") is not None else None,
         **optional,
     )
+
+
+def _control(values: object, where: str) -> dict[str, Any]:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise SettingsError(f'{where}: must be an object with the control broker\'s "host" and "amqp_port"')
+    control: dict[str, Any] = {"control_host": _text(values, "host", where)}
+    if "amqp_port" in values:
+        control["control_port"] = _integer(values, "amqp_port", where, maximum=65535)
+    return control
 
 
 def _filter(values: object, where: str) -> FilterSettings:

@@ -42,7 +42,9 @@ class Message(NamedTuple):
     body: bytes
 
 
-def connect(broker: Broker, *, purpose: str, deadline_seconds: float) -> pika.BlockingConnection:
+def connect(
+    broker: Broker, *, purpose: str, deadline_seconds: float, heartbeat_seconds: int = _HEARTBEAT_SECONDS
+) -> pika.BlockingConnection:
     """Open a connection whose name on the broker tells what it is for.
 
     Raises:
@@ -56,7 +58,7 @@ def connect(broker: Broker, *, purpose: str, deadline_seconds: float) -> pika.Bl
         socket_timeout=deadline_seconds,
         stack_timeout=deadline_seconds,
         blocked_connection_timeout=deadline_seconds,
-        heartbeat=_HEARTBEAT_SECONDS,
+        heartbeat=heartbeat_seconds,
         client_properties={"connection_name": f"{purpose} {os.uname().nodename}"},
     )
     with _translated(broker):
