@@ -12,8 +12,10 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from tests.integration.streams import wait_for
+from vpp_workloads.streaming.control_publisher import ControlPublisher
 from vpp_workloads.streaming.influx import Influx
 from vpp_workloads.streaming.job import keep_running
+from vpp_workloads.streaming.marking import Marker
 from vpp_workloads.streaming.progress import Progress
 from vpp_workloads.streaming.settings import Settings
 
@@ -32,14 +34,21 @@ class Driver:
         """A driver from its start to its end, as a pod would see it."""
         self.progress = Progress(self.settings.vpp, self.folder / "planner.json")
         stop, influx = threading.Event(), Influx(self.settings.influx)
-        arguments = (self.spark, self.settings, influx, self.progress, stop)
+        control = ControlPublisher(self.settings.control)
+        marker = Marker(control, self.progress.caught_up_us) if self.settings.marks else None
+        arguments = (self.spark, self.settings, influx, self.progress, stop, marker)
         thread = threading.Thread(target=keep_running, args=arguments, daemon=True)
         thread.start()
+        if marker is not None:
+            marker.start()
         try:
             yield
         finally:
             stop.set()
             thread.join(60)
+            if marker is not None:
+                marker.stop()
+            control.close()
             influx.close()
             assert not thread.is_alive(), "the driver did not stop"
 

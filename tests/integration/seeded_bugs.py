@@ -46,13 +46,13 @@ _accept = dedupe.accept
 
 
 def step_without_dedupe(
-    window_hours: int,
+    window_hours: int, marks: bool
 ) -> Callable[[tuple[Any, ...], Iterator[pd.DataFrame], GroupState], Iterator[pd.DataFrame]]:
     """A twin that takes every copy of a reading for a new one."""
 
     def step(key: tuple[Any, ...], frames: Iterator[pd.DataFrame], state: GroupState) -> Iterator[pd.DataFrame]:
         with patch.object(dedupe, "accept", _accept_all):
-            yield from _step(window_hours)(key, frames, state)
+            yield from _step(window_hours, marks)(key, frames, state)
 
     return step
 
@@ -81,13 +81,13 @@ _newest = twin._newest
 
 
 def step_with_the_last_to_come(
-    window_hours: int,
+    window_hours: int, marks: bool
 ) -> Callable[[tuple[Any, ...], Iterator[pd.DataFrame], GroupState], Iterator[pd.DataFrame]]:
     """A twin whose current values are those that came last, whatever their identity."""
 
     def step(key: tuple[Any, ...], frames: Iterator[pd.DataFrame], state: GroupState) -> Iterator[pd.DataFrame]:
         with patch.object(twin, "_newest", _last_to_come):
-            yield from _step(window_hours)(key, frames, state)
+            yield from _step(window_hours, marks)(key, frames, state)
 
     return step
 

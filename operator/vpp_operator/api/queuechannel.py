@@ -122,11 +122,11 @@ class QueueChannelSpec:
         enum=("topic", "direct", "fanout", "headers", "consistent-hash"),
     )
     durability: str = described(
-        "Broker: nothing is lost when processes or pods die. EndToEnd: gateways also keep readings until the twin has "
-        "committed them, so that a lost volume loses nothing; not acted on yet.",
+        "Broker: nothing is lost when processes or pods die. EndToEnd: gateways also keep readings in their spools "
+        "until the twin has committed them, so that a lost volume loses nothing of theirs; devices without a gateway "
+        "keep the promise of Broker. A change restarts the driver.",
         default="Broker",
         enum=("Broker", "EndToEnd"),
-        pending=True,
     )
     service: Exposure = described("How gateways reach the channels.", default=Exposure())
     retention: Retention = described("How readings leave a channel's disk.", default=Retention())

@@ -83,7 +83,8 @@ def desired(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
     wanted += hdfs(owner, spec, images)
     wanted += influxdb(owner, spec, images, plan.influx)
     wanted += spark(owner, spec, images, workers_per_pool(spec))
-    wanted += driver(owner, spec, images, {"reader": dict(reader), "influx": dict(plan.influx)})
+    marks = any(channel.spec.durability == "EndToEnd" for channel in plan.channels)
+    wanted += driver(owner, spec, images, {"reader": dict(reader), "influx": dict(plan.influx)}, marks=marks)
     wanted += network_policies(owner, spec, [channel.spec for channel in plan.channels], plan.operator_namespace)
     return wanted + _sites(plan, accounts)
 

@@ -54,12 +54,22 @@ def spark(owner: Owner, spec: VPPClusterSpec, images: Images, workers: Mapping[s
     ]
 
 
-def driver(owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the streaming driver. `accounts` are the Secrets it reads at its start: another one renews the pod."""
+def driver(
+    owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mapping[str, Any], *, marks: bool = False
+) -> list[dict[str, Any]]:
+    """Return the streaming driver.
+
+    Args:
+        owner: the VPPCluster.
+        spec: of it.
+        images: to run.
+        accounts: the Secrets it reads at its start; another one renews the pod.
+        marks: whether gateways wait to hear what the twin has taken.
+    """
     name = names.driver(owner.vpp)
     return [
         service(owner, name, DRIVER, DRIVER_PORTS, selector=selector_labels(owner.vpp, DRIVER), headless=True),
-        stateful_set(owner, _driver(owner, spec, images, accounts)),
+        stateful_set(owner, _driver(owner, spec, images, accounts, marks)),
     ]
 
 
@@ -158,7 +168,7 @@ def _pool(owner: Owner, spec: VPPClusterSpec, images: Images, pool: WorkerPool, 
     )
 
 
-def _driver(owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mapping[str, Any]) -> Workload:
+def _driver(owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mapping[str, Any], marks: bool) -> Workload:
     name, reader = names.driver(owner.vpp), names.reader_secret(owner.vpp)
     influx = names.influxdb_secret(owner.vpp)
     host, port = control_address(owner, spec)
@@ -177,6 +187,7 @@ def _driver(owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mappin
         variables.ENERGY_WINDOW_HOURS: str(settings.energy_window_hours),
         variables.PROGRESS_PORT: str(DRIVER_PORT),
         variables.DRIVER_HOST: names.pod_host(f"{name}-0", name, owner.namespace),
+        variables.MARKS: str(int(marks)),
         variables.EXECUTOR_MEMORY: f"{min(executor_heap_mib(pool) for pool in spec.worker_pools)}m",
         "SPARK_DRIVER_MEMORY": f"{heap}m",
     }

@@ -189,7 +189,7 @@ def test_a_spec_written_as_yaml_reads_back_as_itself(case: Case) -> None:
         ("NanoGrid", {}, []),
         ("QueueChannel", {"min": 1, "max": 2, "standby": 0}, []),
         ("QueueChannel", {"max": 2, "standby": 1, "rebalanceShare": 0.5}, []),
-        ("QueueChannel", {"durability": "EndToEnd"}, ["spec.durability"]),
+        ("QueueChannel", {"durability": "EndToEnd"}, []),
         ("VPPCluster", {"mode": "Observe"}, ["spec.mode"]),
         ("VPPCluster", {"thresholds": {"cpu": {"low": 20, "high": 90}}}, ["spec.thresholds.cpu"]),
         ("VPPCluster", {"thresholds": {"cpu": {"low": 30, "high": 85}}}, []),

@@ -28,8 +28,10 @@ def measurements(count: int, *, der: str = f"{SITE}/pv", start: int = 1) -> list
     ]
 
 
-def open_spool(path: Path, *, limit_bytes: int = 10_000_000) -> Spool:
-    return Spool(path, site=SITE, limit_bytes=limit_bytes, first_boot=BOOT)
+def open_spool(
+    path: Path, *, limit_bytes: int = 10_000_000, retain: bool = False, clock: Callable[[], int] = lambda: 0
+) -> Spool:
+    return Spool(path, site=SITE, limit_bytes=limit_bytes, first_boot=BOOT, retain=retain, clock=clock)
 
 
 def spooled(spool: Spool) -> list[Reading]:

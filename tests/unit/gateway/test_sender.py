@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.gateway.brokers import FakeSession, confirmed, measurements, open_spool
+from tests.unit.gateway.brokers import BOOT, FakeSession, confirmed, measurements, open_spool
+from vpp_contract.marks import Mark
 from vpp_workloads.gateway.errors import SpoolError
 from vpp_workloads.gateway.sender import Sender
 from vpp_workloads.gateway.spool import Spool
@@ -174,3 +175,27 @@ def test_a_spool_that_cannot_be_written_when_the_connection_ends_sends_again(
     sender.begin(following)
     sender.pump(11.0)
     assert following.sequence_numbers(1) == [0, 1, 2]
+
+
+def test_what_is_sent_again_goes_before_what_is_new_and_leaves_its_count_alone(tmp_path: Path) -> None:
+    spool, session = open_spool(tmp_path / "retained.sqlite", retain=True), FakeSession()
+    sender = Sender(spool, batch_readings=3, window_messages=2, linger_seconds=0.2)
+    sender.begin(session)
+    append(spool, 3)
+    sender.pump(10.0)
+    sender.confirmed(1, 10.0, multiple=False)
+    sender.settle()
+    append(spool, 3, start=4)
+    sender.send_again([1, 2, 3, 99])
+    sender.pump(10.0)
+    assert [session.sequence_numbers(tag) for tag in (2, 3)] == [[0], [1]]
+    sender.confirmed(3, 10.0, multiple=True)
+    spool.release([Mark(der="house-01/pv", boot=BOOT, first_seq=2, end_seq=3)])
+    sender.pump(10.0)
+    assert session.sequence_numbers(4) == [3, 4, 5], "what a mark has covered meanwhile is not sent"
+    sender.confirmed(4, 10.0, multiple=False)
+    sender.settle()
+    assert spool.readings == 0
+    assert confirmed(spool) == [("house-01/pv", BOOT, seq) for seq in range(6)]
+    append(spool, 1, start=7)
+    assert sender.pump(11.0) == pytest.approx(0.2)

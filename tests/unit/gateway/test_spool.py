@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.gateway.brokers import BOOT, SITE, confirmed, event_times, measurements, open_spool, spooled
+from vpp_contract.marks import Mark
 from vpp_workloads.gateway.errors import SpoolError, SpoolFullError
 from vpp_workloads.gateway.ledger import Run, read_ledger
 from vpp_workloads.gateway.spool import Spool
@@ -166,7 +167,7 @@ def test_a_later_version_is_refused(path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 7")
     db.close()
-    with pytest.raises(SpoolError, match="spool of version 7, this gateway knows 2; use its release"):
+    with pytest.raises(SpoolError, match="spool of version 7, this gateway knows 3; use its release"):
         open_spool(path)
 
 
@@ -186,10 +187,82 @@ def test_a_spool_of_the_first_version_is_taken_over_with_what_waits(path: Path) 
     append(spool, 2)
     spool.close()
     db = sqlite3.connect(path)
-    db.executescript("DROP TABLE held; PRAGMA user_version = 1;")
+    db.executescript("DROP TABLE held; DROP TABLE retained; PRAGMA user_version = 1;")
     db.close()
     again = open_spool(path)
     assert len(spooled(again)) == 2
     again.append([], created_us=5, row_readings=100, held={PV: measurements(1)[0]})
     again.close()
     assert open_spool(path).held == {PV: measurements(1)[0]}
+
+
+def test_a_spool_of_the_second_version_is_taken_over_with_what_waits(path: Path) -> None:
+    spool = open_spool(path)
+    append(spool, 2)
+    spool.close()
+    db = sqlite3.connect(path)
+    db.executescript("DROP TABLE retained; PRAGMA user_version = 2;")
+    db.close()
+    again = open_spool(path, retain=True)
+    assert len(spooled(again)) == 2
+    again.confirm([(1, 1)])
+    assert again.retained.readings == 2
+
+
+def mark(der: str, first: int, end: int, boot: int = BOOT) -> Mark:
+    return Mark(der=der, boot=boot, first_seq=first, end_seq=end)
+
+
+def test_what_is_confirmed_stays_until_a_mark_covers_it(path: Path) -> None:
+    spool = open_spool(path, retain=True)
+    append(spool, 2)
+    append(spool, 3, start=3)
+    size = spool.used_bytes
+    assert spool.confirm([(1, 1)]) == 2
+    assert confirmed(spool) == [(PV, BOOT, 0), (PV, BOOT, 1)]
+    assert (spool.readings, spool.retained.readings, spool.used_bytes) == (3, 2, size)
+    assert [one.seq for one in spooled(spool)] == [2, 3, 4], "what is retained is not published as if it were new"
+    assert spool.release([mark(PV, 0, 2)]) == 2
+    assert spool.retained.readings == 0
+    assert spool.used_bytes < size
+    assert spool.confirm([(2, 2)]) == 3
+    assert spool.release([mark(PV, 0, 5)]) == 3
+    assert (spool.readings, spool.used_bytes) == (0, 0)
+
+
+def test_what_is_confirmed_twice_is_in_the_ledger_once(path: Path) -> None:
+    spool = open_spool(path, retain=True)
+    append(spool, 2)
+    assert spool.confirm([(1, 1)]) == 2
+    parcel = spool.retained_parcel(1)
+    assert parcel is not None
+    assert (parcel.again, parcel.readings) == (True, 2)
+    assert spool.confirm([(1, 1), (1, 1)]) == 0
+    assert (spool.confirmed, spool.readings, spool.retained.readings) == (2, 0, 2)
+    spool.release([mark(PV, 0, 2)])
+    assert spool.retained_parcel(1) is None
+
+
+def test_what_is_retained_is_so_after_a_restart_and_goes_when_nobody_asks_for_it_any_more(path: Path) -> None:
+    spool = open_spool(path, retain=True)
+    append(spool, 2)
+    append(spool, 1, start=3)
+    spool.confirm([(1, 1)])
+    spool.close()
+    again = open_spool(path, retain=True, clock=lambda: 50)
+    assert (again.readings, again.retained.readings, again.confirmed) == (1, 2, 2)
+    assert again.retained.overdue(51, 10**12) == [1]
+    again.close()
+    plain = open_spool(path)
+    assert (plain.readings, plain.retained.readings, plain.confirmed) == (1, 0, 2)
+    assert [one.seq for one in spooled(plain)] == [2]
+
+
+def test_what_is_retained_takes_room(path: Path) -> None:
+    spool = open_spool(path, retain=True, limit_bytes=700)
+    append(spool, 2)
+    spool.confirm([(1, 1)])
+    with pytest.raises(SpoolFullError, match="bytes wait for a broker"):
+        append(spool, 2, start=3)
+    spool.release([mark(PV, 0, 2)])
+    append(spool, 2, start=3)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpp_workloads.streaming.dedupe import NO_INTERVALS, Intervals, accept, forget_oldest, owners
+from vpp_workloads.streaming.dedupe import NO_INTERVALS, Intervals, accept, forget_oldest, holding, owners
 
 Identity = tuple[int, int]
 _SEQ = (
@@ -80,3 +80,19 @@ def test_only_boot_0_forgets_and_only_its_oldest() -> None:
     _, intervals = _accept(NO_INTERVALS, scattered)
     kept = [(owner, start) for owner, start, _ in forget_oldest(intervals, 4).tolist()]
     assert kept == [(5 << 32, 10 * seq) for seq in range(2, 6)] + [(6 << 32 | 1, 10 * seq) for seq in range(6)]
+
+
+@given(BATCHES, st.lists(st.tuples(st.integers(0, 2), _SEQ), max_size=20))
+def test_the_intervals_that_hold_some_numbers_are_those_and_no_others(
+    batches: list[list[Identity]], asked: list[Identity]
+) -> None:
+    intervals = NO_INTERVALS
+    for batch in batches:
+        _, intervals = _accept(intervals, batch)
+    owner, seq = (np.array([row[i] for row in asked], np.uint64) for i in (0, 1))
+    expected = [
+        (who, start, end)
+        for who, start, end in intervals.tolist()
+        if any(who == asker and start <= number < end for asker, number in asked)
+    ]
+    assert holding(intervals, owner, seq).tolist() == expected

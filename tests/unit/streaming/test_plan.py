@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpp_contract.topology import Channel, ChannelState
-from vpp_workloads.streaming.plan import Observation, keep_observations, plan_end, plan_ranges, planned_us
+from vpp_workloads.streaming.plan import (
+    Observation,
+    caught_up_us,
+    keep_observations,
+    plan_end,
+    plan_ranges,
+    planned_us,
+)
 
 KEYS = st.sampled_from(("q-0/a", "q-1/b", "q-2/c", "q-2/d"))
 OFFSETS = st.dictionaries(KEYS, st.integers(0, 200))
@@ -88,3 +95,27 @@ def test_observations_stay_few_and_keep_what_the_next_ends_need() -> None:
     kept = keep_observations(seen, start=400, most=20)
     assert len(kept) <= 28
     assert planned_us(kept, 400) == 400
+
+
+@pytest.mark.parametrize(
+    ("what", "seen", "empty_us", "committed", "awake", "until_us"),
+    [
+        ("all is committed", {"a": [(5, 100)], "b": [(7, 90)]}, {}, {"a": 5, "b": 7}, ["a", "b"], 90),
+        ("one lags", {"a": [(5, 100), (9, 200)], "b": [(7, 190)]}, {}, {"a": 6, "b": 7}, ["a", "b"], 100),
+        ("one was never seen", {"a": [(5, 100)]}, {}, {"a": 5}, ["a", "b"], 0),
+        ("one is empty", {"a": [(5, 100)]}, {"b": 80}, {"a": 5}, ["a", "b"], 80),
+        ("one looked empty and is not", {"a": [(5, 100)], "b": [(9, 70)]}, {"b": 80}, {"a": 5, "b": 3}, ["a", "b"], 0),
+        ("one sleeps or is gone", {"a": [(5, 100)], "b": [(9, 70)]}, {}, {"a": 5, "b": 3}, ["a"], 100),
+        ("there are none", {}, {}, {}, [], 0),
+    ],
+)
+def test_the_twin_is_caught_up_until_the_oldest_proof(
+    what: str,
+    seen: dict[str, list[tuple[int, int]]],
+    empty_us: dict[str, int],
+    committed: dict[str, int],
+    awake: list[str],
+    until_us: int,
+) -> None:
+    observations = {key: [Observation(tail=tail, at_us=at_us) for tail, at_us in pairs] for key, pairs in seen.items()}
+    assert caught_up_us(observations, empty_us, committed, awake) == until_us, what

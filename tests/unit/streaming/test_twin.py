@@ -172,3 +172,13 @@ def test_state_of_another_version_is_refused_in_words() -> None:
 
 def test_no_bytes_are_the_empty_state() -> None:
     assert len(load(b"").newest) == 0
+
+
+def test_what_was_received_is_told_when_asked_for_repetitions_included() -> None:
+    first = [a_reading(seq=seq) for seq in (0, 1, 2, 5)]
+    state = advance(EMPTY, columns_of(first), window_hours=48).state
+    assert len(advance(EMPTY, columns_of(first), window_hours=48).received) == 0
+    step = advance(state, columns_of([a_reading(seq=1), a_reading(seq=6)]), window_hours=48, marks=True)
+    assert [(row["start"], row["end"]) for row in step.received] == [(0, 3), (5, 7)]
+    step = advance(step.state, columns_of([a_reading(seq=seq) for seq in (3, 4)]), window_hours=48, marks=True)
+    assert [(row["start"], row["end"]) for row in step.received] == [(0, 7)]

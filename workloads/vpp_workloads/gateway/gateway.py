@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vpp_contract.marks import CAUGHT_UP_CONTENT_TYPE, MARKS_CONTENT_TYPE, decode_caught_up, decode_marks
+from vpp_workloads.gateway.control_link import Answer, ControlLink, Handler
 from vpp_workloads.gateway.errors import NotConnectedError, SpoolError, SpoolFullError
 from vpp_workloads.gateway.filter import Filter
 from vpp_workloads.gateway.ledger import LEDGER_START, Run
 from vpp_workloads.gateway.measurement import Measurement, check
 from vpp_workloads.gateway.publisher import Publisher, State
-from vpp_workloads.gateway.settings import Settings
+from vpp_workloads.gateway.settings import END_TO_END, Settings
 from vpp_workloads.gateway.spool import Spool
 
+_LOG = logging.getLogger(__name__)
+_CAUGHT_UP_MARGIN_US: Final = 2_000_000
+"""For the way of a message, which makes "caught up until" look later than it was."""
 _LEDGER_PAGE: Final = 500
 _ROOM_SECONDS: Final = 1.0
 
@@ -41,6 +47,12 @@ class Status:
     """Joined to others by the filter, in this boot."""
     waits: int = 0
     """How often a caller had to wait for room in the spool, in this boot. Not readings."""
+    retained: int = 0
+    """Confirmed by a broker, but not yet marked as taken by the twin (with durability EndToEnd), of all boots."""
+    sent_again: int = 0
+    """How many messages have been sent once more because no mark came, in this boot."""
+    control: str = ""
+    """How the connection to the control broker stands; empty: there is none."""
 
 
 def wall_clock_us() -> int:
@@ -70,17 +82,46 @@ class Gateway:
             limit_bytes=settings.spool_bytes,
             first_boot=clock() // 1_000_000,
             sync=settings.spool_sync,
+            retain=settings.durability == END_TO_END,
+            clock=clock,
         )
         self._changed = threading.Condition()
         self._publisher = Publisher(settings, self._spool, self._changed, self._release_old)
         self._filter = Filter(settings=settings.filter) if settings.filter is not None else None
-        self._accepted = self._refused = self._waits = 0
+        self._control = ControlLink(settings, self._handlers()) if settings.control_host else None
+        self._accepted = self._refused = self._waits = self._sent_again = 0
         if self._spool.held:
             self._append(tuple(self._spool.held.values()), held={}, bounded=False)
 
     def start(self) -> None:
         """Begin to connect and to publish."""
         self._publisher.start()
+        if self._control is not None:
+            self._control.start()
+
+    def _handlers(self) -> dict[str, Handler]:
+        """Return who takes what the control broker brings."""
+        return {MARKS_CONTENT_TYPE: self._marked, CAUGHT_UP_CONTENT_TYPE: self._caught_up}
+
+    def _marked(self, _key: str, body: bytes) -> Iterable[Answer]:
+        """Let go what the twin has taken for good."""
+        marks = decode_marks(body)
+        with self._changed:
+            if self._spool.release(marks):
+                self._changed.notify_all()
+        return ()
+
+    def _caught_up(self, _key: str, body: bytes) -> Iterable[Answer]:
+        """Send again what the twin would have, if it were still there."""
+        now_us = self._clock()
+        taken_until_us = now_us - decode_caught_up(body) - _CAUGHT_UP_MARGIN_US
+        with self._changed:
+            again = self._spool.retained.overdue(taken_until_us, now_us)
+            if again:
+                _LOG.warning("gateway of %s: sends %d messages again, no mark came", self._settings.site, len(again))
+                self._sent_again += len(again)
+                self._publisher.send_again(again)
+        return ()
 
     def accept(self, measurements: Sequence[Measurement], timeout_seconds: float | None = None) -> None:
         """Take measurements, all or none. On return they are on disk and will be published until confirmed.
@@ -177,6 +218,9 @@ class Gateway:
                 spool_bytes=self._spool.used_bytes,
                 filtered=self._filter.dropped if self._filter is not None else 0,
                 waits=self._waits,
+                retained=self._spool.retained.readings,
+                sent_again=self._sent_again,
+                control=self._control.reason if self._control is not None else "",
             )
 
     def wait_connected(self, timeout_seconds: float) -> None:
@@ -221,6 +265,8 @@ class Gateway:
         """Flush, disconnect and close the spool; what is not confirmed stays in it. Say whether all was confirmed."""
         clean = self.flush(timeout_seconds if self._publisher.running else 0.0)
         self._publisher.stop()
+        if self._control is not None:
+            self._control.stop()
         with self._changed:
             self._spool.close()
         return clean

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -75,6 +75,11 @@ class Publisher:
         if not self._wake_pending and self.running:
             self._wake_pending = True
             self._loop.add_callback_threadsafe(self._woken)
+
+    def send_again(self, row_ids: Sequence[int]) -> None:
+        """Publish retained rows once more. Called with the lock held."""
+        self._sender.send_again(row_ids)
+        self.wake()
 
     def stop(self) -> None:
         """Disconnect and end the thread. Called without the lock."""

@@ -7,6 +7,7 @@ sequence of events can be tested.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from vpp_workloads.gateway.errors import SpoolError
@@ -37,6 +38,7 @@ class Sender:
         self._returned: set[int] = set()
         self._confirmed: list[Parcel] = []
         self._retry: deque[Parcel] = deque()
+        self._again: deque[int] = deque()
         self._taken_readings = 0
         self._sent_id = 0
         self._waiting_since: float | None = None
@@ -68,10 +70,16 @@ class Sender:
         self._in_flight.clear()
         self._returned.clear()
         self._retry.clear()
+        self._again.clear()
         self._taken_readings = 0
         self._sent_id = 0
         self._resume_at = 0.0
         self.blocked = False
+
+    def send_again(self, row_ids: Sequence[int]) -> None:
+        """Publish retained rows once more, as long as the session lives and no mark covers them."""
+        if self._session is not None:
+            self._again.extend(row_ids)
 
     def pump(self, now: float, *, flush: bool = False) -> float | None:
         """Publish what is due.
@@ -104,6 +112,10 @@ class Sender:
         """Return the next parcel, or how long to wait for one."""
         if self._retry:
             return self._retry.popleft(), None
+        while self._again:
+            retained = self._spool.retained_parcel(self._again.popleft())
+            if retained is not None:
+                return retained, None
         unsent = self._spool.readings - self._taken_readings
         if unsent <= 0:
             self._waiting_since = None
@@ -162,6 +174,6 @@ class Sender:
         if not self._confirmed:
             return 0
         moved = self._spool.confirm([(parcel.first_id, parcel.last_id) for parcel in self._confirmed])
-        self._taken_readings -= sum(parcel.readings for parcel in self._confirmed)
+        self._taken_readings -= sum(parcel.readings for parcel in self._confirmed if not parcel.again)
         self._confirmed.clear()
         return moved

@@ -27,7 +27,9 @@ def metrics_text(site: str, status: Status) -> str:
         ("filtered_readings_total", "counter", "Readings joined to others by the filter.", status.filtered),
         ("waits_total", "counter", "Times a caller had to wait for room in the spool.", status.waits),
         ("spooled_readings", "gauge", "Readings that wait for a confirm.", status.spooled),
-        ("spool_bytes", "gauge", "Bytes that wait for a confirm.", status.spool_bytes),
+        ("retained_readings", "gauge", "Confirmed readings that wait for the twin's mark.", status.retained),
+        ("sent_again_total", "counter", "Messages sent once more for want of a mark.", status.sent_again),
+        ("spool_bytes", "gauge", "Bytes that wait for a confirm or mark.", status.spool_bytes),
         ("connected", "gauge", "1 while a broker takes readings.", int(status.state == "Connected")),
     )
     return "".join(

@@ -54,6 +54,8 @@ ENERGY_ROW: Final = "energy"
 """`event_time_us` is the START of the hour, `energy_kwh` and `seq` the sum and the number of readings in it so far."""
 TWIN_ROW: Final = "twin"
 """The newest reading of a DER after this batch."""
+MARK_ROW: Final = "mark"
+"""The numbers `seq` to before `end_offset` of a DER and boot have been received, some of them in this batch."""
 COUNTERS_ROW: Final = "counters"
 """`seq`: accepted, `boot`: duplicates, `offset`: late beyond the energy window, `created_us`: the newest;
 all of this batch and shard."""

@@ -62,6 +62,22 @@ def accept(
     return new, _merge(every_owner[kept], every_start[kept], every_end[kept])
 
 
+def holding(intervals: Intervals, owner: NDArray[np.uint64], seq: NDArray[np.uint64]) -> Intervals:
+    """Return, each once and in order, the intervals that hold some of these numbers."""
+    known = len(intervals)
+    every_owner = np.concatenate((intervals["owner"], owner))
+    every_start = np.concatenate((intervals["start"], seq))
+    order = np.lexsort((every_start, every_owner))  # stable: an interval comes before a number equal to its start
+    is_interval = order < known
+    cover = np.maximum.accumulate(np.where(is_interval, order, -1))[~is_interval]
+    number = order[~is_interval] - known
+    held = cover >= 0
+    cover, number = cover[held], number[held]
+    held = (intervals["owner"][cover] == owner[number]) & (seq[number] < intervals["end"][cover])
+    found: Intervals = intervals[np.unique(cover[held])]
+    return found
+
+
 def _merge(owner: NDArray[np.uint64], start: NDArray[np.uint64], end: NDArray[np.uint64]) -> Intervals:
     """Join neighbours that touch; the input is sorted and free of overlap."""
     if not len(owner):

@@ -16,9 +16,11 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from vpp_workloads.streaming.checkpoint import Finished, finished
+from vpp_workloads.streaming.control_publisher import ControlPublisher
 from vpp_workloads.streaming.errors import StreamingError
 from vpp_workloads.streaming.influx import Influx
 from vpp_workloads.streaming.listener import ProgressListener
+from vpp_workloads.streaming.marking import Marker
 from vpp_workloads.streaming.progress import Progress
 from vpp_workloads.streaming.server import serve
 from vpp_workloads.streaming.session import spark_options, start_session
@@ -45,46 +47,63 @@ def run(settings: Settings, stop: threading.Event) -> None:
     STATUS_FILE.unlink(missing_ok=True)
     server = serve(progress, settings.progress_port)
     influx = Influx(settings.influx)
+    control = ControlPublisher(settings.control)
+    marker = Marker(control, progress.caught_up_us) if settings.marks else None
     try:
         waited_for: list[Neighbour] = neighbours(settings, influx)
         if wait_for(waited_for, progress.starting, stop):
             progress.starting("starting Spark")
             spark = start_session(spark_options(settings))
+            if marker is not None:
+                marker.start()
             try:
-                keep_running(spark, settings, influx, progress, stop)
+                keep_running(spark, settings, influx, progress, stop, marker)
             finally:
                 spark.stop()
+                if marker is not None:
+                    marker.stop()
     finally:
+        control.close()
         influx.close()
         server.shutdown()
         server.server_close()
 
 
 def keep_running(
-    spark: SparkSession, settings: Settings, influx: Influx, progress: Progress, stop: threading.Event
+    spark: SparkSession,
+    settings: Settings,
+    influx: Influx,
+    progress: Progress,
+    stop: threading.Event,
+    marker: Marker | None = None,
 ) -> None:
     """Run the query until told to stop; start it again from its checkpoint, after a pause, whenever it fails.
 
     Raises:
         StreamingError: Spark itself has died.
     """
-    listener = ProgressListener(progress)
+    listener = ProgressListener(progress, marker.finished if marker is not None else None)
     spark.streams.addListener(listener)
     try:
-        _restart_until(spark, settings, influx, progress, stop)
+        _restart_until(spark, settings, influx, progress, stop, marker)
     finally:
         if not _is_dead(spark):
             spark.streams.removeListener(listener)
 
 
 def _restart_until(
-    spark: SparkSession, settings: Settings, influx: Influx, progress: Progress, stop: threading.Event
+    spark: SparkSession,
+    settings: Settings,
+    influx: Influx,
+    progress: Progress,
+    stop: threading.Event,
+    marker: Marker | None,
 ) -> None:
     failures = 0
     while not stop.is_set():
         started = time.monotonic()
         try:
-            query = _start(spark, settings, influx, progress)
+            query = _start(spark, settings, influx, progress, marker)
             while not query.awaitTermination(1):
                 progress.executors(_executors(spark))
                 if stop.is_set():
@@ -116,11 +135,20 @@ def _is_dead(spark: SparkSession) -> bool:
         return True
 
 
-def _start(spark: SparkSession, settings: Settings, influx: Influx, progress: Progress) -> StreamingQuery:
+def _start(
+    spark: SparkSession, settings: Settings, influx: Influx, progress: Progress, marker: Marker | None
+) -> StreamingQuery:
     before: Finished = finished(spark, settings.storage.checkpoint)
     totals = last_totals(influx, settings.vpp, before.batch_id)
     progress.resumed(before.batch_id, before.offsets, totals)
-    sink = BatchSink(vpp=settings.vpp, storage=settings.storage, influx=influx, totals=totals, report=progress.written)
+    sink = BatchSink(
+        vpp=settings.vpp,
+        storage=settings.storage,
+        influx=influx,
+        totals=totals,
+        report=progress.written,
+        taken=marker.taken if marker is not None else None,
+    )
     reader = spark.readStream.format(SOURCE_NAME).options(
         controlHost=settings.control.host,
         controlPort=str(settings.control.port),
@@ -131,7 +159,10 @@ def _start(spark: SparkSession, settings: Settings, influx: Influx, progress: Pr
         statusFile=str(progress.status_file),
     )
     results = with_twin(
-        reader.load(), partitions=settings.shuffle_partitions, window_hours=settings.energy_window_hours
+        reader.load(),
+        partitions=settings.shuffle_partitions,
+        window_hours=settings.energy_window_hours,
+        marks=settings.marks,
     )
     query = (
         results.writeStream.queryName(f"vpp-{settings.vpp}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from pyspark.sql.streaming.listener import (
     QueryIdleEvent,
@@ -18,8 +19,10 @@ from vpp_workloads.streaming.progress import Progress
 class ProgressListener(StreamingQueryListener):
     """Spark calls it after a batch's commit is written, and now and then while there is nothing to do."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, finished: Callable[[int], None] | None = None) -> None:
+        """`finished` is told the number of each batch before `progress` counts it."""
         self._progress = progress
+        self._finished = finished
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802 - Spark's name
         """Nothing: the job itself reports the start."""
@@ -28,6 +31,8 @@ class ProgressListener(StreamingQueryListener):
         """Take over a finished batch."""
         report = event.progress
         end = report.sources[0].endOffset
+        if self._finished is not None:
+            self._finished(report.batchId)
         self._progress.finished(
             report.batchId,
             json.loads(end) if end else {},

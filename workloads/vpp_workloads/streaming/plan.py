@@ -76,6 +76,29 @@ def keep_observations(seen: Sequence[Observation], start: int, most: int = 64) -
     return tuple(below + above[-most:])
 
 
+def caught_up_us(
+    seen: Mapping[str, Sequence[Observation]],
+    empty_us: Mapping[str, int],
+    committed: Mapping[str, int],
+    awake: Sequence[str],
+) -> int:
+    """Return the wall clock until which all that was published, and is still there, has been committed; 0 if unknown.
+
+    Args:
+        seen: observations by stream.
+        empty_us: when a stream was last seen without a message. That proof is weak, and good enough to ask for
+            something to be sent again; not to delete anything.
+        committed: next offsets by stream.
+        awake: the streams that may hold readings.
+    """
+
+    def until_us(key: str) -> int:
+        end = committed.get(key, 0)
+        return max(planned_us(seen.get(key, ()), end), 0 if end else empty_us.get(key, 0))
+
+    return min((until_us(key) for key in awake), default=0)
+
+
 def planned_us(seen: Sequence[Observation], end: int) -> int:
     """Return the latest wall clock at which nothing at or after `end` had been published yet; 0 if unknown."""
     return max((one.at_us for one in seen if one.tail <= end), default=0)

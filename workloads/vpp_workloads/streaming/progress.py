@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vpp_workloads.streaming.plan import Observation, planned_us
+from vpp_workloads.streaming.plan import Observation, caught_up_us, planned_us
 from vpp_workloads.streaming.sinks import Counts, Written
 
 STUCK_SECONDS = 300.0
@@ -124,6 +124,17 @@ class Progress:
             values["reason"] = f"topology: {planner['topology_problem']}"
         values["updated_us"] = time.time_ns() // 1000
         return values
+
+    def caught_up_us(self) -> int:
+        """Return the wall clock until which all that is on the channels has been committed; 0 if unknown."""
+        planner = self._planner()
+        with self._lock:
+            committed = dict(self._values["committed"])
+        seen = {
+            key: [Observation(tail=tail, at_us=at_us) for tail, at_us in observations]
+            for key, observations in planner.get("seen", {}).items()
+        }
+        return caught_up_us(seen, planner.get("empty_us", {}), committed, planner.get("awake", ()))
 
     def _planner(self) -> dict[str, Any]:
         try:

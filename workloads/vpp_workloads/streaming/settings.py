@@ -61,6 +61,8 @@ class Settings:
     driver_host: str
     max_cores: int
     executor_memory: str
+    marks: bool = False
+    """Whether gateways wait to hear what the twin has taken."""
 
 
 def influx_settings(environ: Mapping[str, str]) -> InfluxSettings:
@@ -117,4 +119,5 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         driver_host=env.text(environ, env.DRIVER_HOST, "localhost"),
         max_cores=env.integer(environ, env.MAX_CORES, 0),
         executor_memory=env.text(environ, env.EXECUTOR_MEMORY, "1g"),
+        marks=bool(env.integer(environ, env.MARKS, 0)),
     )

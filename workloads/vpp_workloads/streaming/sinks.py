@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - Spark's custom
 
+from vpp_contract.marks import Mark
 from vpp_workloads.streaming import columns
 from vpp_workloads.streaming.influx import Influx
 from vpp_workloads.streaming.points import batch_line, energy_line, state_line
@@ -59,8 +60,10 @@ class BatchSink:
         influx: Influx,
         totals: Counts,
         report: Callable[[Written], None],
+        taken: Callable[[int, list[Mark]], None] | None = None,
     ) -> None:
         self._vpp, self._storage, self._influx, self._report = vpp, storage, influx, report
+        self._taken = taken
         self._totals = totals
 
     def __call__(self, frame: DataFrame, batch_id: int) -> None:
@@ -90,6 +93,8 @@ class BatchSink:
         self._influx.write([batch_line(self._vpp, batch_id, newest_us or fields["committed_us"], fields)])
         clock.lap("write_batch_point")
         self._totals = totals
+        if self._taken is not None:
+            self._taken(batch_id, _marks(results))
         self._report(Written(batch_id=batch_id, totals=totals, durations_ms=clock.laps))
 
     def _write_files(self, frame: DataFrame, batch_id: int, counts: Counts) -> None:
@@ -117,6 +122,11 @@ class _Clock:
         now = time.monotonic()
         self.laps[name] = round((now - self._at) * 1000)
         self._at = now
+
+
+def _marks(results: pa.Table) -> list[Mark]:
+    rows = _only(results, columns.MARK_ROW).select(["der", "boot", "seq", "end_offset"]).to_pylist()
+    return [Mark(der=row["der"], boot=row["boot"], first_seq=row["seq"], end_seq=row["end_offset"]) for row in rows]
 
 
 def _only(results: pa.Table, row: str) -> pa.Table:

@@ -22,7 +22,7 @@ from pyspark.sql.streaming.datasource import (
 )
 from pyspark.sql.types import StructType
 
-from vpp_contract.topology import Channel, Topology
+from vpp_contract.topology import Channel, ChannelState, Topology
 from vpp_workloads.streaming.amqp import Connections
 from vpp_workloads.streaming.columns import SOURCE_SCHEMA
 from vpp_workloads.streaming.errors import BrokerUnavailableError
@@ -161,6 +161,12 @@ class Planner:
             "topology_problem": self._watch.problem if self._watch else None,
             "problems": self._tails.problems,
             "went_back": {key: tail for key, tail in tails.items() if 0 < tail < start.get(key, 0)},
+            "awake": sorted(
+                channel.key
+                for channel in (topology.channels if topology else ())
+                if channel.state is not ChannelState.ASLEEP
+            ),
+            "empty_us": self._tails.empty_us,
             "seen": {key: [[one.tail, one.at_us] for one in seen] for key, seen in self._seen.items()},
         }
         path = Path(self._options.status_file)

@@ -16,7 +16,7 @@ from vpp_contract.readings import KINDS, QUANTITIES, site_of
 from vpp_workloads.streaming import columns
 from vpp_workloads.streaming.sharding import shard_keys
 from vpp_workloads.streaming.state import dump, load
-from vpp_workloads.streaming.twin import EMPTY, HOUR_US, ShardState, advance
+from vpp_workloads.streaming.twin import EMPTY, HOUR_US, ShardState, Step, advance
 
 _INTEGERS = ("boot", "seq", "event_time_us", "created_us", "offset", "end_offset")
 _PYSPARK_CONCATENATES = "The behavior of DataFrame concatenation"
@@ -24,8 +24,8 @@ _PYSPARK_CONCATENATES = "The behavior of DataFrame concatenation"
 _RESULT = tuple(field.name for field in columns.RESULT_SCHEMA.fields)
 
 
-def with_twin(readings: DataFrame, *, partitions: int, window_hours: int) -> DataFrame:
-    """Return rows of `RESULT_SCHEMA` for the source's: new readings, faults, changed energies and values."""
+def with_twin(readings: DataFrame, *, partitions: int, window_hours: int, marks: bool = False) -> DataFrame:
+    """Return rows of `RESULT_SCHEMA` for the source's: new readings, faults, changed energies and values, marks."""
     keys = F.array(*(F.lit(key) for key in shard_keys(partitions)))
     spread: Column = F.crc32(F.coalesce("der", "stream")) % partitions
     prepared = readings.select(
@@ -33,7 +33,7 @@ def with_twin(readings: DataFrame, *, partitions: int, window_hours: int) -> Dat
         *(F.coalesce(name, F.lit(0)).alias(name) if name in _INTEGERS else F.col(name) for name in readings.columns),
     )
     return prepared.groupBy("shard").applyInPandasWithState(
-        _step(window_hours),
+        _step(window_hours, marks),
         outputStructType=columns.RESULT_SCHEMA,
         stateStructType="state binary",
         outputMode="append",
@@ -43,6 +43,7 @@ def with_twin(readings: DataFrame, *, partitions: int, window_hours: int) -> Dat
 
 def _step(
     window_hours: int,
+    marks: bool,
 ) -> Callable[[tuple[Any, ...], Iterator[pd.DataFrame], GroupState], Iterator[pd.DataFrame]]:
     def step(_key: tuple[Any, ...], frames: Iterator[pd.DataFrame], state: GroupState) -> Iterator[pd.DataFrame]:
         warnings.filterwarnings("ignore", _PYSPARK_CONCATENATES, FutureWarning)
@@ -53,15 +54,18 @@ def _step(
                 yield _frame(columns.FAULT_ROW, frame[faulty])
                 frame = frame[~faulty]
             if len(frame):
-                shard, results = _advance(shard, frame, window_hours)
+                shard, results = _advance(shard, frame, window_hours, marks)
                 yield from results
         state.update((dump(shard),))
 
     return step
 
 
-def _advance(shard: ShardState, frame: pd.DataFrame, window_hours: int) -> tuple[ShardState, Sequence[pd.DataFrame]]:
-    step = advance(shard, {name: frame[name].to_numpy() for name in frame.columns}, window_hours=window_hours)
+def _advance(
+    shard: ShardState, frame: pd.DataFrame, window_hours: int, marks: bool
+) -> tuple[ShardState, Sequence[pd.DataFrame]]:
+    batch = {name: frame[name].to_numpy() for name in frame.columns}
+    step = advance(shard, batch, window_hours=window_hours, marks=marks)
     accepted = int(step.accepted.sum())
     names = [der.decode() for der in step.state.newest["der"].tolist()]
     results = [
@@ -80,6 +84,7 @@ def _advance(shard: ShardState, frame: pd.DataFrame, window_hours: int) -> tuple
             step.twin["kind"],
             **{name: step.twin[name] for name in ("boot", "seq", "event_time_us", "created_us", *QUANTITIES)},
         ),
+        *([_marks(step, names)] if len(step.received) else ()),
         _frame(
             columns.COUNTERS_ROW,
             pd.DataFrame(
@@ -93,6 +98,21 @@ def _advance(shard: ShardState, frame: pd.DataFrame, window_hours: int) -> tuple
         ),
     ]
     return step.state, [result for result in results if len(result)]
+
+
+def _marks(step: Step, names: list[str]) -> pd.DataFrame:
+    """Return what was received, of gateways alone: a device without boot and sequence keeps nothing."""
+    boot = (step.received["owner"] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    received, boot = step.received[boot > 0], boot[boot > 0]
+    der = (received["owner"] >> np.uint64(32)).astype(np.int64)
+    return _table(
+        columns.MARK_ROW,
+        [names[index] for index in der],
+        step.state.newest["kind"][der],
+        boot=boot,
+        seq=received["start"].astype(np.int64),
+        end_offset=received["end"].astype(np.int64),
+    )
 
 
 def _table(row: str, ders: list[str], kinds: Any, **values: Any) -> pd.DataFrame:

@@ -73,6 +73,8 @@ class Tails:
         self._had_messages: dict[str, bool] = {}
         self.problems: dict[str, str] = {}
         """`<channel>/<stream>` -> why its end is unknown."""
+        self.empty_us: dict[str, int] = {}
+        """`<channel>/<stream>` -> when it was last asked and showed no message; weak, because it may have been slow."""
         self.message_bytes = 0.0
         """The mean size of the newest messages, of the stream where they are largest."""
 
@@ -88,6 +90,7 @@ class Tails:
         open_ones: list[tuple[str, int, ChunkSubscription]] = []
         awake = {key: one for key, one in channels.items() if one.state is not ChannelState.ASLEEP}
         self.problems = {key: text for key, text in self.problems.items() if key in awake}
+        self.empty_us = {key: at_us for key, at_us in self.empty_us.items() if key in awake}
         self._had_messages = {key: had for key, had in self._had_messages.items() if key in channels}
         for key, channel in awake.items():
             if time.monotonic() >= self._not_before.get(key, 0.0):
@@ -106,6 +109,8 @@ class Tails:
                     sizes.append(end.message_bytes)
                 if end.is_idle and end.tail:
                     idle[key] = Observation(tail=end.tail, at_us=asked_us)
+                elif not end.tail:
+                    self.empty_us[key] = asked_us
                 self._recovered(key)
             except StreamingError as error:
                 self._failed(key, channels[key], error)

@@ -52,14 +52,17 @@ class Step:
     """Accepted readings of hours that have left the window: in the history, but in no hourly sum."""
     energy: NDArray[Any]
     twin: NDArray[Any]
+    received: dedupe.Intervals
+    """The intervals that hold the batch's readings, those that had been received before included."""
 
 
-def advance(state: ShardState, batch: Columns, *, window_hours: int) -> Step:
-    """Take a batch of readings into the state; any order, any repetition."""
+def advance(state: ShardState, batch: Columns, *, window_hours: int, marks: bool = False) -> Step:
+    """Take a batch of readings into the state; any order, any repetition. `marks`: tell what was received."""
     der, newest = _index_ders(state.newest, batch["der"])
     owner = dedupe.owners(der, batch["boot"])
     accepted, intervals = dedupe.accept(state.intervals, owner, batch["seq"].astype(np.uint64))
     intervals = dedupe.forget_oldest(intervals, RECENT_WITHOUT_SEQUENCE)
+    received = dedupe.holding(intervals, owner, batch["seq"].astype(np.uint64)) if marks else dedupe.NO_INTERVALS
     rows = np.flatnonzero(accepted)
     newest, changed = _newest(newest, len(state.newest), der, batch, rows)
     late, energy, touched = _energies(state.energy, len(newest), der[rows], batch, rows, window_hours)
@@ -69,6 +72,7 @@ def advance(state: ShardState, batch: Columns, *, window_hours: int) -> Step:
         late=late,
         energy=touched,
         twin=newest[changed],
+        received=received,
     )
 
 
