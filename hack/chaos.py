@@ -1,7 +1,7 @@
 """`make chaos`: a plant through wake, sleep and faults of every kind; not a reading may be lost or counted twice.
 
 Before it the checker has to find faults put into the programs on purpose. Writes out/chaos.json. SEED=n repeats a
-schedule, MINUTES=n bounds the time in which faults begin.
+schedule, MINUTES=n bounds the time in which faults begin, DURABILITY=Broker leaves the channels their volumes.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def main() -> int:
     seed = int(os.environ.get("SEED") or time.time())
     minutes = os.environ.get("MINUTES")
     size = replace(LONG, seconds=float(minutes) * 60) if minutes else LONG
+    size = replace(size, durability=os.environ.get("DURABILITY") or size.durability)
     out = ROOT / "out" / "chaos.json"
     out.parent.mkdir(exist_ok=True)
     try:
@@ -67,6 +68,7 @@ def main() -> int:
         faults.append(f"the checker does not find what it should: {bugs or 'no test ran'}")
     out.write_text(json.dumps({**result, "verdict": faults}, indent=2) + "\n")
     for name in (
+        "durability",
         "readings",
         "faults",
         "by_fault",

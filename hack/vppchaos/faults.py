@@ -17,6 +17,7 @@ from vppdemo.kube import DemoError, Kube, wait_until
 from vppdemo.plant import CHANNELS
 
 SIGNALLER: Final = "signaller"
+_CLAIM: Final = "persistentVolumeClaim"
 _COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 _SEND: Final = """
 import os, pathlib, signal, sys
@@ -141,6 +142,11 @@ def bring_about(target: Target, step: Step, pod: Mapping[str, Any]) -> str:
     if step.fault in _ALARMS:
         _alarm(target, step, pod)
         return f"publishers blocked for {step.fault_seconds:g} s"
+    if step.fault is Fault.LOSE_VOLUME:
+        claims = [volume["persistentVolumeClaim"]["claimName"] for volume in pod["spec"]["volumes"] if _CLAIM in volume]
+        target.kube.run("delete", "persistentvolumeclaim", *claims, "-n", where, "--wait=false")
+        target.kube.run("delete", "pod", name, "-n", where, "--wait=false", "--grace-period=0", "--force")
+        return f"pod deleted with its volume {', '.join(claims)}"
     grace = () if step.fault is Fault.RESTART else ("--grace-period=0", "--force")
     target.kube.run("delete", "pod", name, "-n", where, "--wait=false", *grace)
     return "pod deleted"

@@ -38,6 +38,14 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
     error = result["energy_max_relative_error"]
     if error is None or not error <= 1e-6:
         found.append(f"energies differ from the source's by {error} (at most 1e-6)")
-    if result["losses_reported"]:
-        found.append(f"the operator reports a loss that there should not be: {result['losses_reported']}")
+    emptying = [event for event in result["events"] if event["fault"] == "lost volume" and "done" in event]
+    emptied = {event["pod"] for event in emptying}
+    surprises = [loss for loss in result["losses_reported"] if loss["channel"] not in emptied]
+    if surprises:
+        found.append(f"the operator reports a loss that there should not be: {surprises}")
+    # A channel that is not up yet may have had nothing to lose.
+    held = {event["pod"] for event in emptying if event["moment"] != "Waking"}
+    unsaid = held - {loss["channel"] for loss in result["losses_reported"]}
+    if unsaid:
+        found.append(f"the operator does not report the lost volumes of {', '.join(sorted(unsaid))}")
     return found

@@ -28,6 +28,14 @@ class Size:
     most_faults: int
     seconds: float
     """No fault begins later than this."""
+    durability: str = "EndToEnd"
+    """Of the QueueChannel. With EndToEnd channels lose their volumes, too."""
+
+    @property
+    def spool(self) -> str:
+        """The size of a site's spool: so small that it is full before a broker takes readings again."""
+        # With EndToEnd it also holds what the twin has not committed yet.
+        return "1Mi" if self.durability == "EndToEnd" else "128Ki"
 
 
 def run(kube: Kube, namespace: str, images: Mapping[str, str], size: Size, seed: int) -> dict[str, Any]:
@@ -40,7 +48,7 @@ def run(kube: Kube, namespace: str, images: Mapping[str, str], size: Size, seed:
     target = Target(kube=kube, namespace=namespace)
     start_signaller(target, images["vpp-edge"])
     started = time.monotonic()
-    events = list(_faults(target, size, steps(seed), started))
+    events = list(_faults(target, size, steps(seed, lose_volumes=size.durability == "EndToEnd"), started))
     scale(target, Wish(active=1, standby=0))
     print("  no more faults; the day goes on to its end", flush=True)
     live.follow_day(kube, namespace, timeout_seconds=600)
@@ -49,12 +57,14 @@ def run(kube: Kube, namespace: str, images: Mapping[str, str], size: Size, seed:
     status = kube.get("queuechannel", CHANNELS, "-n", namespace)["status"]
     return {
         "seed": seed,
+        "durability": size.durability,
         "seconds": round(time.monotonic() - started, 1),
         "readings": {**audit["readings"], "inversions": audit["current_values"]["inversions"]},
         "behind": audit["current_values"]["behind"],
         "energy_max_relative_error": audit["energy_max_relative_error"],
         "latency_ms": audit["latency_ms"],
         "losses_reported": status.get("lost", []),
+        "messages_sent_again": live.progress(kube, namespace, live.SIMULATOR_POD, SIMULATOR_PORT).get("sent_again"),
         "events": events,
     }
 
@@ -72,10 +82,10 @@ def _resized(document: Mapping[str, Any], size: Size) -> Mapping[str, Any]:
     if document["kind"] == "QueueChannel":
         # Small segments and a short margin, so that retention is at work while pods die.
         retention = {"segmentBytes": 200_000, "marginSeconds": 10}
-        return {**document, "spec": {**spec, "max": MOST_CHANNELS, "retention": retention}}
+        changes = {"max": MOST_CHANNELS, "retention": retention, "durability": size.durability}
+        return {**document, "spec": {**spec, **changes}}
     if document["kind"] == "NanoGrid":
-        # So small that it is full before a broker takes readings again.
-        return {**document, "spec": {**spec, "source": {**spec["source"], "spool": "128Ki"}}}
+        return {**document, "spec": {**spec, "source": {**spec["source"], "spool": size.spool}}}
     return document
 
 

@@ -28,6 +28,8 @@ class Fault(StrEnum):
     """A broker believes that its memory is full and blocks publishers."""
     DISK_ALARM = "disk alarm"
     """A broker believes that its disk is full and blocks publishers."""
+    LOSE_VOLUME = "lost volume"
+    """Its pod is deleted with its volume, and both are made again: what it held is gone."""
 
 
 class Moment(StrEnum):
@@ -105,18 +107,20 @@ _SECONDS: Final = {Fault.MEMORY_ALARM: (5, 25), Fault.DISK_ALARM: (5, 25)}
 """Publishers are blocked for so long that small spools are full."""
 
 
-def all_faults() -> list[tuple[str, Fault]]:
-    """Return every (component, fault)."""
-    return [(component, fault) for component, faults in FAULTS.items() for fault in faults]
+def all_faults(*, lose_volumes: bool) -> list[tuple[str, Fault]]:
+    """Return every (component, fault); losing channels' volumes is one that only EndToEnd survives."""
+    faults = [(component, fault) for component, faults in FAULTS.items() for fault in faults]
+    return [*faults, ("channel", Fault.LOSE_VOLUME)] if lose_volumes else faults
 
 
-def steps(seed: int) -> Iterator[Step]:
+def steps(seed: int, *, lose_volumes: bool) -> Iterator[Step]:
     """Yield steps without end; every fault has come once before one comes again."""
+    faults = all_faults(lose_volumes=lose_volumes)
     chance = random.Random(seed)
     rounds = itertools.cycle(ROUND)
     numbers = itertools.count(1)
     while True:
-        for component, fault in chance.sample(all_faults(), len(all_faults())):
+        for component, fault in chance.sample(faults, len(faults)):
             wish, moments = next(rounds)
             yield Step(
                 number=next(numbers),

@@ -177,7 +177,7 @@ def channel_status(
             ),
         )
     )
-    return status, [ready, _degraded(list(lost.values())), _limited(reports), pending(spec)]
+    return status, [ready, _degraded(list(lost.values()), spec.durability), _limited(reports), pending(spec)]
 
 
 def _is_on_its_way(report: ChannelReport) -> bool:
@@ -230,7 +230,7 @@ def _loss(loss: Loss) -> dict[str, Any]:
     }
 
 
-def _degraded(lost: Sequence[Mapping[str, Any]]) -> Condition:
+def _degraded(lost: Sequence[Mapping[str, Any]], durability: str) -> Condition:
     if not lost:
         return Condition(type="Degraded", status=False, reason="NoLoss", message="No unread reading was lost.")
     ranges = ", ".join(
@@ -238,9 +238,9 @@ def _degraded(lost: Sequence[Mapping[str, Any]]) -> Condition:
         f"to {'an unknown end' if item['toOffset'] < 0 else item['toOffset']}"
         for item in lost
     )
-    return Condition(
-        type="Degraded", status=True, reason="DataLoss", message=f"Lost before the twin read it: {ranges}."
-    )
+    again = " Gateways send again what they still keep." if durability == "EndToEnd" else ""
+    message = f"Lost before the twin read it: {ranges}.{again}"
+    return Condition(type="Degraded", status=True, reason="DataLoss", message=message)
 
 
 def site_status(

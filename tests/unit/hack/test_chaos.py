@@ -13,15 +13,17 @@ from vppchaos.report import counted, verdict
 from vppchaos.schedule import MOST_CHANNELS, ROUND, Fault, Moment, all_faults, steps
 
 
-def test_every_fault_comes_once_before_one_comes_again() -> None:
-    some = list(itertools.islice(steps(1), 2 * len(all_faults())))
+@pytest.mark.parametrize("lose_volumes", [False, True])
+def test_every_fault_comes_once_before_one_comes_again(lose_volumes: bool) -> None:
+    count = len(all_faults(lose_volumes=lose_volumes))
+    some = list(itertools.islice(steps(1, lose_volumes=lose_volumes), 2 * count))
     assert set(Counter((step.component, step.fault) for step in some).values()) == {2}
-    first = some[: len(all_faults())]
-    assert len({(step.component, step.fault) for step in first}) == len(all_faults())
+    assert len({(step.component, step.fault) for step in some[:count]}) == count
+    assert (("channel", Fault.LOSE_VOLUME) in {(step.component, step.fault) for step in some}) == lose_volumes
 
 
 def test_the_same_seed_gives_the_same_schedule_and_another_seed_another() -> None:
-    first, again, other = (list(itertools.islice(steps(seed), 50)) for seed in (1, 1, 2))
+    first, again, other = (list(itertools.islice(steps(seed, lose_volumes=True), 50)) for seed in (1, 1, 2))
     assert first == again
     assert first != other
 
@@ -29,7 +31,7 @@ def test_the_same_seed_gives_the_same_schedule_and_another_seed_another() -> Non
 def test_the_channels_go_through_every_transition_within_bounds() -> None:
     assert {moment for _, moments in ROUND for moment in moments} == set(Moment)
     assert all(wish.active >= 1 and wish.active + wish.standby <= MOST_CHANNELS for wish, _ in ROUND)
-    some = list(itertools.islice(steps(3), 400))
+    some = list(itertools.islice(steps(3, lose_volumes=True), 400))
     assert {step.moment for step in some} == set(Moment)
 
 
@@ -52,15 +54,27 @@ def test_a_moment_is_told_by_the_channels_states(moment: Moment, channels: list[
 
 def result(**changes: Any) -> dict[str, Any]:
     counts = {"confirmed": 10, "in_twin": 10, "lost": 0, "duplicated": 0, "phantom": 0, "inversions": 0}
-    rest: dict[str, Any] = {"behind": 0, "energy_max_relative_error": 0.0, "losses_reported": []}
+    rest: dict[str, Any] = {"behind": 0, "energy_max_relative_error": 0.0, "losses_reported": [], "events": []}
     return {
         "readings": {name: changes.get(name, count) for name, count in counts.items()},
         **{name: changes.get(name, value) for name, value in rest.items()},
     }
 
 
-def test_a_run_in_which_nothing_was_lost_has_no_fault() -> None:
-    assert verdict(result()) == []
+EMPTIED = {"component": "channel", "fault": "lost volume", "moment": "any", "pod": "q-1", "done": "pod deleted"}
+LOSS = {"channel": "q-1", "stream": "readings-2"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"events": [EMPTIED], "losses_reported": [LOSS]},
+        {"events": [EMPTIED | {"moment": "Waking"}]},
+    ],
+)
+def test_a_run_in_which_nothing_was_lost_has_no_fault(changes: dict[str, Any]) -> None:
+    assert verdict(result(**changes)) == []
 
 
 @pytest.mark.parametrize(
@@ -74,7 +88,9 @@ def test_a_run_in_which_nothing_was_lost_has_no_fault() -> None:
         ({"behind": 5}, "5 DERs do not end at their newest reading"),
         ({"energy_max_relative_error": None}, "energies differ"),
         ({"energy_max_relative_error": float("nan")}, "energies differ"),
-        ({"losses_reported": [{"stream": "readings-1"}]}, "reports a loss"),
+        ({"losses_reported": [{"channel": "q-0", "stream": "readings-1"}]}, "reports a loss"),
+        ({"events": [EMPTIED]}, "does not report the lost volumes of q-1"),
+        ({"events": [EMPTIED], "losses_reported": [LOSS, {**LOSS, "channel": "q-0"}]}, "reports a loss"),
     ],
 )
 def test_whatever_went_wrong_is_said(changes: dict[str, Any], words: str) -> None:

@@ -152,6 +152,8 @@ class Simulation:
             "spooled": spooled,
             "refused": sum(one.refused for one in status.values()),
             "waits": sum(one.waits for one in status.values()),
+            "retained": sum(one.retained for one in status.values()),
+            "sent_again": sum(one.sent_again for one in status.values()),
             "sites": {
                 name: {
                     "state": one.state,
