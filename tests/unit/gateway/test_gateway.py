@@ -5,13 +5,22 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.unit.gateway.brokers import SITE, FakeBroker, measurements
+from vpp_contract.marks import (
+    CAUGHT_UP_CONTENT_TYPE,
+    MARKS_CONTENT_TYPE,
+    Mark,
+    encode_caught_up,
+    encode_marks,
+)
+from vpp_workloads.gateway import gateway as gateway_module
 from vpp_workloads.gateway import publisher
+from vpp_workloads.gateway.control_link import Handler
 from vpp_workloads.gateway.errors import MeasurementError, NotConnectedError, SpoolError, SpoolFullError
 from vpp_workloads.gateway.filter import Band, FilterSettings
 from vpp_workloads.gateway.gateway import Gateway
@@ -277,3 +286,86 @@ def test_what_a_silent_der_has_held_is_sent_after_a_while(start: Start, broker: 
     gateway.accept(measurements(1, start=1))  # older than what was sent: no news
     gateway._clock = lambda: 8_000_000
     wait_for(lambda: len(broker.received) == 2)
+
+
+class FakeLink:
+    """Takes the place of the control link; a test says what the control broker brings."""
+
+    handlers: Mapping[str, Handler]
+    reason = "connected"
+
+    def __init__(self, _settings: Settings, handlers: Mapping[str, Handler]) -> None:
+        FakeLink.handlers = handlers
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    @classmethod
+    def brings(cls, content_type: str, body: bytes) -> None:
+        assert list(cls.handlers[content_type]("marks", body)) == []
+
+
+END_TO_END_SETTINGS = {"durability": "EndToEnd", "control_host": "control", "accept_seconds": 0.05}
+
+
+@pytest.fixture
+def link(monkeypatch: pytest.MonkeyPatch) -> type[FakeLink]:
+    monkeypatch.setattr(gateway_module, "ControlLink", FakeLink)
+    return FakeLink
+
+
+def marks(end_seq: int) -> bytes:
+    return encode_marks([Mark(der=PV, boot=7, first_seq=0, end_seq=end_seq)])
+
+
+def test_a_mark_makes_room_for_callers_and_nothing_else_does(start: Start, link: type[FakeLink]) -> None:
+    gateway = start(**END_TO_END_SETTINGS, spool_bytes=3000)
+    gateway.accept(measurements(10))
+    assert gateway.flush(PATIENCE_SECONDS)
+    assert (gateway.status().confirmed, gateway.status().retained) == (10, 10)
+    with pytest.raises(SpoolFullError):
+        gateway.accept(measurements(10, start=11))
+    link.brings(MARKS_CONTENT_TYPE, marks(10))
+    assert (gateway.status().retained, gateway.status().spool_bytes) == (0, 0)
+    gateway.accept(measurements(10, start=11))
+
+
+def test_what_the_twin_should_have_and_does_not_is_sent_again_under_its_identity(
+    start: Start, broker: FakeBroker, link: type[FakeLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = start(**END_TO_END_SETTINGS)
+    gateway.accept(measurements(10))
+    assert gateway.flush(PATIENCE_SECONDS)
+    gateway.accept(measurements(5, start=11))
+    assert gateway.flush(PATIENCE_SECONDS)
+    link.brings(MARKS_CONTENT_TYPE, marks(10))
+    link.brings(CAUGHT_UP_CONTENT_TYPE, encode_caught_up(0))
+    assert gateway.status().sent_again == 0, "it was confirmed a moment ago"
+    monkeypatch.setattr(gateway, "_clock", lambda: 60_000_000)
+    link.brings(CAUGHT_UP_CONTENT_TYPE, encode_caught_up(55_000_000))
+    assert gateway.status().sent_again == 0, "the twin has not seen that time yet"
+    link.brings(CAUGHT_UP_CONTENT_TYPE, encode_caught_up(0))
+    wait_for(lambda: len(broker.identities()) == 20)
+    assert broker.identities()[-5:] == [(PV, 7, seq) for seq in range(10, 15)]
+    assert gateway.status().confirmed == 15
+    link.brings(MARKS_CONTENT_TYPE, marks(15))
+    assert gateway.status().retained == 0
+
+
+def test_nothing_is_sent_again_while_there_is_no_channel_to_send_it_to(
+    start: Start, broker: FakeBroker, link: type[FakeLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = start(**END_TO_END_SETTINGS)
+    gateway.accept(measurements(10))
+    assert gateway.flush(PATIENCE_SECONDS)
+    broker.refuses = "nothing listens"
+    broker.drop_connection("gone")
+    wait_for(lambda: gateway.status().state is State.CONNECTING)
+    monkeypatch.setattr(gateway, "_clock", lambda: 60_000_000)
+    link.brings(CAUGHT_UP_CONTENT_TYPE, encode_caught_up(0))
+    assert gateway.status().sent_again == 0
+    broker.refuses = None
+    wait_for(lambda: gateway.status().state is State.CONNECTED)
+    link.brings(CAUGHT_UP_CONTENT_TYPE, encode_caught_up(0))
+    wait_for(lambda: len(broker.identities()) == 20)

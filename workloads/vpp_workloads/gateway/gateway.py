@@ -116,6 +116,8 @@ class Gateway:
         now_us = self._clock()
         taken_until_us = now_us - decode_caught_up(body) - _CAUGHT_UP_MARGIN_US
         with self._changed:
+            if self._publisher.state is not State.CONNECTED:
+                return ()
             again = self._spool.retained.overdue(taken_until_us, now_us)
             if again:
                 _LOG.warning("gateway of %s: sends %d messages again, no mark came", self._settings.site, len(again))
