@@ -41,7 +41,6 @@ class Servers:
             component="channel",
             admin_secret=names.admin_secret(name),
             nodes=1,
-            clustered=False,
             cpu="1",
             memory="512Mi",
             storage="1Gi",

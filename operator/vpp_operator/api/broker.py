@@ -24,7 +24,11 @@ class Broker:
     """The control broker: commands, acknowledgements, topology. Readings go over QueueChannels."""
 
     replicas: int = described(
-        "Nodes of the control broker: 1 or 3. Three are not made yet.", default=1, minimum=1, maximum=3, pending=True
+        "Nodes of the control broker: 1 or 3. One is made, also where this says 3.",
+        default=1,
+        minimum=1,
+        maximum=3,
+        pending=True,
     )
     cpu: str = described("CPU limit of a node.", default="1", pattern=CPU, longest=20)
     memory: str = described("Memory limit of a node.", default="512Mi", pattern=BYTES, longest=20)

@@ -1,6 +1,6 @@
 """RabbitMQ as pods: one shape for ingest channels and for the control broker, which differ in nodes and names only.
 
-Channels are single nodes that know nothing of each other. A control broker has one node, or three that form a cluster.
+All are single nodes that know nothing of each other.
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ from vpp_operator.resources.metadata import (
     digest,
     disruption_budget,
     environment,
-    from_pod,
     selector_labels,
     service,
 )
-from vpp_operator.resources.names import pod_host
 from vpp_operator.resources.quantities import MIB, amount
 from vpp_operator.resources.workload import (
     Claim,
@@ -44,7 +42,6 @@ METRICS_PORT: Final = 15692
 PORTS: Final = {"amqp": AMQP_PORT, "mqtt": MQTT_PORT, "management": MANAGEMENT_PORT, "prometheus": METRICS_PORT}
 PLANT_PORTS: Final = PORTS | {"stream": STREAM_PORT}
 """What a broker has for the plant's own pods: streams are read from a pod by name, not through the clients' Service."""
-CLUSTER_PORTS: Final = {"epmd": 4369, "distribution": 25672}
 
 PLUGINS: Final = (
     "rabbitmq_management",
@@ -72,7 +69,6 @@ class BrokerShape:
     component: str
     admin_secret: str
     nodes: int
-    clustered: bool
     cpu: str
     memory: str
     storage: str
@@ -96,7 +92,7 @@ def broker(owner: Owner, shape: BrokerShape, images: Images, admin: Mapping[str,
             owner,
             f"{shape.name}-nodes",
             shape.component,
-            PLANT_PORTS | (CLUSTER_PORTS if shape.clustered else {}),
+            PLANT_PORTS,
             selector=selector,
             headless=True,
             labels=shape.labels,
@@ -148,14 +144,13 @@ def _workload(
             "-c",
             _START,
         ),
-        ports={name: port for name, port in PLANT_PORTS.items() if shape.mqtt or name != "mqtt"}
-        | (CLUSTER_PORTS if shape.clustered else {}),
+        ports={name: port for name, port in PLANT_PORTS.items() if shape.mqtt or name != "mqtt"},
         probes=probes(tcp(AMQP_PORT)),
         cpu_request="50m",
         cpu_limit=shape.cpu,
         memory_request=_memory_request(shape.memory),
         memory_limit=shape.memory,
-        environment=_environment(owner, shape),
+        environment=_environment(shape),
         mounts=(
             config_mount("configuration", "/etc/rabbitmq"),
             config_mount("admin", "/etc/rabbitmq-admin"),
@@ -179,28 +174,21 @@ def _workload(
         replicas=shape.nodes,
         service_name=f"{shape.name}-nodes",
         grace_seconds=60,
-        affinity=_spread(selector) if shape.clustered else None,
     )
 
 
-def _environment(owner: Owner, shape: BrokerShape) -> list[dict[str, Any]]:
+def _environment(shape: BrokerShape) -> list[dict[str, Any]]:
     schedulers = max(1, round(amount(shape.cpu))) if shape.cpu else 1
-    arguments = _ERLANG.format(schedulers=schedulers)
     values = {
         "HOME": "/tmp/rabbitmq",  # the pod's own empty folder
         "RABBITMQ_LOGS": "-",
         "RABBITMQ_MNESIA_BASE": f"{_DATA}/mnesia",
         "RABBITMQ_FEATURE_FLAGS_FILE": f"{_DATA}/mnesia/feature_flags",
+        "RABBITMQ_NODENAME": "rabbit@localhost",
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{_ERLANG.format(schedulers=schedulers)} {_LOOPBACK}",
     }
-    if shape.clustered:
-        values["RABBITMQ_USE_LONGNAME"] = "true"
-        values["RABBITMQ_NODENAME"] = f"rabbit@$(POD_NAME).{shape.name}-nodes.{owner.namespace}.svc"
-    else:
-        values["RABBITMQ_NODENAME"] = "rabbit@localhost"
-        values["ERL_EPMD_ADDRESS"] = "127.0.0.1"
-        arguments = f"{arguments} {_LOOPBACK}"
-    values["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = arguments
-    return [from_pod("POD_NAME", "metadata.name"), *environment(values, {"COOKIE": (shape.admin_secret, "cookie")})]
+    return environment(values, {"COOKIE": (shape.admin_secret, "cookie")})
 
 
 def _configuration(owner: Owner, shape: BrokerShape) -> str:
@@ -228,18 +216,7 @@ def _configuration(owner: Owner, shape: BrokerShape) -> str:
             "mqtt.vhost = /",
             f"mqtt.exchange = {shape.mqtt_exchange}",
         ]
-    if shape.clustered:
-        lines.append("cluster_formation.peer_discovery_backend = classic_config")
-        lines += [
-            f"cluster_formation.classic_config.nodes.{ordinal + 1} = rabbit@{_node_host(owner, shape, ordinal)}"
-            for ordinal in range(shape.nodes)
-        ]
-        lines.append("cluster_partition_handling = pause_minority")
     return "\n".join(lines) + "\n"
-
-
-def _node_host(owner: Owner, shape: BrokerShape, ordinal: int) -> str:
-    return pod_host(f"{shape.name}-{ordinal}", f"{shape.name}-nodes", owner.namespace)
 
 
 def _plugins(shape: BrokerShape) -> str:
@@ -249,11 +226,3 @@ def _plugins(shape: BrokerShape) -> str:
 
 def _memory_request(limit: str) -> str:
     return f"{max(64, min(160, int(amount(limit)) // MIB // 2))}Mi"
-
-
-def _spread(selector: Mapping[str, str]) -> dict[str, Any]:
-    term = {
-        "weight": 100,
-        "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": dict(selector)}},
-    }
-    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [term]}}

@@ -31,7 +31,6 @@ def channels(
         component=COMPONENT,
         admin_secret=names.admin_secret(name),
         nodes=count,
-        clustered=False,
         cpu=spec.channel.cpu,
         memory=spec.channel.memory,
         storage=spec.channel.storage,

@@ -22,6 +22,19 @@ def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [document for document in objects if document["kind"] == kind]
 
 
+def of_name(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    return next(document for document in of_kind(objects, kind) if document["metadata"]["name"] == name)
+
+
+def names_of(objects: list[dict[str, Any]], component: str) -> set[tuple[str, str]]:
+    """Kind and name of what was made for one component."""
+    return {
+        (document["kind"], document["metadata"]["name"])
+        for document in objects
+        if document["metadata"].get("labels", {}).get("app.kubernetes.io/component") == component
+    }
+
+
 def containers(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     for document in of_kind(objects, "StatefulSet"):
         pod = document["spec"]["template"]["spec"]
@@ -105,6 +118,12 @@ async def test_streams_are_read_from_the_channels_pods_and_not_through_the_clien
     assert 5552 in {one["containerPort"] for one in channel["ports"]}
     (settings,) = [item["data"] for item in of_kind(objects, "ConfigMap") if item["metadata"]["name"] == "ingest"]
     assert "stream.listeners.tcp.default = 5552" in settings["rabbitmq.conf"]
+
+
+async def test_the_control_broker_is_one_node_while_three_are_not_made() -> None:
+    objects = await manifests({**CLUSTER, "broker": {"replicas": 3}})
+    assert of_name(objects, "StatefulSet", "demo-control")["spec"]["replicas"] == 1
+    assert names_of(objects, "control") == names_of(await manifests(), "control") != set()
 
 
 async def test_several_data_nodes_get_a_disruption_budget() -> None:
