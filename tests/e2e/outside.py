@@ -1,4 +1,4 @@
-"""Servers that a plant uses and does not own: a RabbitMQ and an InfluxDB that somebody else runs, as plain pods."""
+"""Servers that a plant uses and does not own: RabbitMQ, InfluxDB and HDFS that somebody else runs, as plain pods."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from vppdemo.kube import Kube, wait_until
 
 INFLUX_ORG, INFLUX_BUCKET, INFLUX_TOKEN = "energy", "region", "outside-token-0123456789"
+HDFS_FOLDER = "/vpp/region"
 BROKER_USERNAME, BROKER_PASSWORD = "region-admin", "outside-password"
 
 _RABBITMQ = """
@@ -17,6 +18,16 @@ printf 'default_user = %s\\ndefault_pass = %s\\nloopback_users = none\\n' "$ADMI
 printf '[rabbitmq_management,rabbitmq_stream,rabbitmq_mqtt,rabbitmq_consistent_hash_exchange].' > plugins
 export RABBITMQ_CONFIG_FILE=$PWD/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=$PWD/plugins RABBITMQ_MNESIA_BASE=$PWD
 exec rabbitmq-server
+"""
+# Its owner gives the user vpp a folder and, by dfs.permissions.enabled, nothing else. The data node comes up last.
+_HDFS = """
+mkdir -p $HADOOP_CONF_DIR && cd $HADOOP_CONF_DIR
+printf %s "$CORE_SITE" > core-site.xml
+printf %s "$HDFS_SITE" > hdfs-site.xml
+hdfs namenode -format -nonInteractive
+hdfs namenode &
+until hdfs dfs -mkdir -p "$FOLDER" && hdfs dfs -chown vpp "$FOLDER"; do sleep 1; done
+exec hdfs datanode
 """
 
 
@@ -60,6 +71,51 @@ def run_influxdb(kube: Kube, namespace: str, image: str) -> str:
     route = f"/api/v1/namespaces/{namespace}/pods/outside-influxdb:8086/proxy/api/v2/setup"
     kube.run("create", "--raw", route, "-f", "-", stdin=json.dumps(setup))
     return f"http://outside-influxdb.{namespace}.svc:8086"
+
+
+def run_hdfs(kube: Kube, namespace: str, image: str) -> None:
+    """Start an HDFS at `hdfs_url` that has a folder for the user vpp, and nothing else that vpp may write to."""
+    host = f"outside-hdfs.{namespace}.svc"
+    site = {
+        "dfs.namenode.name.dir": "/tmp/hadoop/name",
+        "dfs.namenode.rpc-bind-host": "0.0.0.0",
+        "dfs.namenode.datanode.registration.ip-hostname-check": "false",
+        "dfs.datanode.data.dir": "/tmp/hadoop/data",
+        "dfs.datanode.hostname": host,
+        "dfs.replication": "1",
+        "dfs.permissions.enabled": "true",
+    }
+    environment = {
+        "HOME": "/tmp",
+        "HADOOP_CONF_DIR": "/tmp/hadoop",
+        "HADOOP_LOG_DIR": "/tmp",
+        "HADOOP_ROOT_LOGGER": "WARN,console",
+        "HADOOP_HEAPSIZE_MAX": "192m",
+        "HADOOP_USER_NAME": "hdfs",
+        "CORE_SITE": _xml({"fs.defaultFS": "hdfs://localhost:8020"}),
+        "HDFS_SITE": _xml(site),
+        "FOLDER": HDFS_FOLDER,
+    }
+    _run(kube, namespace, "outside-hdfs", image, ("sh", "-c", _HDFS), environment, (8020, 9866, 9864))
+
+
+def hdfs_url(namespace: str) -> str:
+    """Return the URL of the folder for the user vpp."""
+    return f"hdfs://outside-hdfs.{namespace}.svc:8020{HDFS_FOLDER}"
+
+
+def hdfs_files(kube: Kube, namespace: str) -> list[str]:
+    """Return the paths of all files in the folder for the user vpp, below it."""
+    command = ("hdfs", "dfs", "-find", HDFS_FOLDER, "-name", "*")
+    listed = kube.run("exec", "-n", namespace, "outside-hdfs", "--", *command)
+    return [path.removeprefix(f"{HDFS_FOLDER}/") for path in listed.split()]
+
+
+def _xml(properties: Mapping[str, str]) -> str:
+    listed = "".join(
+        f"<property><name>{name}</name><value>{value}</value></property>" for name, value in properties.items()
+    )
+    return f"<configuration>{listed}</configuration>"
 
 
 def _run(

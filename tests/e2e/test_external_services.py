@@ -14,7 +14,7 @@ from vpp_contract.names import DRIVER_PORT
 from vppdemo import install, live
 from vppdemo.kube import Kube, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]  # eight pods start, and each fault is waited for twice
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]  # nine pods start, and each fault is waited for twice
 NAMESPACE = "vpp-e2e-outside"
 VPP, CHANNELS, SITE = "region", "region-ingest", "house-01"
 KINDS = "all,secrets,configmaps,persistentvolumeclaims,networkpolicies,poddisruptionbudgets,serviceaccounts,vpp"
@@ -68,13 +68,13 @@ class Region:
 
 
 def documents(broker_host: str, influx_url: str) -> list[Mapping[str, Any]]:
-    """Return the example's resources with the servers of this test and a volume for the history."""
+    """Return the example's resources with the servers of this test."""
     text = (install.ROOT / "examples" / "external-services" / "plant.yaml").read_text()
     plant, channels = yaml.safe_load_all(text)
     external = plant["spec"]["broker"]["external"]
     external |= {"host": broker_host, "managementUrl": f"http://{broker_host}:15672"}
     plant["spec"]["monitoring"]["influxdb"]["url"] = influx_url
-    plant["spec"]["storage"] = {"type": "Volume", "size": "1Gi"}
+    plant["spec"]["storage"]["url"] = outside.hdfs_url(NAMESPACE)
     plant["spec"]["workerPools"][0]["memory"] = "1Gi"
     plant["spec"]["simulator"] = {"acceleration": 720}
     channels["spec"]["channel"] = {"storage": "1Gi"}
@@ -104,6 +104,20 @@ def test_a_wrong_token_is_told_and_the_right_one_is_enough_to_heal(region: Regio
     assert "token" in message
     region.set_secret("region-influxdb", token=outside.INFLUX_TOKEN)
     region.wait_for("MetricsAvailable", "True", "InfluxAnswers")
+
+
+def test_a_name_node_that_does_not_answer_is_told_and_its_coming_is_enough_to_heal(
+    region: Region, images: Mapping[str, str]
+) -> None:
+    wait_until(
+        "a condition that names the name node",
+        lambda: "waiting for HDFS: outside-hdfs" in region.condition("Ready")["message"],
+        timeout_seconds=180,
+        explain=lambda: f"it is {dict(region.condition('Ready'))}",
+    )
+    assert region.condition("Ready")["status"] == "False"
+    outside.run_hdfs(region.kube, NAMESPACE, images["vpp-hdfs"])
+    region.before.update(name for name in objects(region.kube) if "outside-hdfs" in name)
     region.wait_for("Ready", "True", "Running", seconds=240)
 
 
@@ -123,6 +137,23 @@ def test_readings_reach_the_twin_without_a_server_of_the_plants_own(region: Regi
         explain=lambda: f"it has accepted {accepted[0]}",
     )
     assert f"site-{SITE}" in outside.broker_users(region.kube, NAMESPACE)
+    assert [path for path in outside.hdfs_files(region.kube, NAMESPACE) if path.endswith(".parquet")]
+
+
+def test_the_driver_keeps_nothing_and_goes_on_from_its_checkpoint_in_that_hdfs(region: Region) -> None:
+    kube, pod = region.kube, f"{VPP}-driver-0"
+    assert not [name for name in objects(kube) if name.startswith("persistentvolumeclaim/") and pod in name]
+    before = live.progress(kube, NAMESPACE, pod, DRIVER_PORT)
+    kube.run("delete", "pod", pod, "-n", NAMESPACE, "--wait=true")
+    after: dict[str, Any] = {}
+
+    def runs_again() -> bool:
+        after.update(live.progress(kube, NAMESPACE, pod, DRIVER_PORT))
+        return after.get("state") == "Running"
+
+    wait_until("the driver's next run", runs_again, timeout_seconds=120, explain=lambda: f"it says {after}")
+    assert (after["query_id"], after["run_id"] == before["run_id"]) == (before["query_id"], False)
+    assert after["batch_id"] >= before["batch_id"]
 
 
 def test_channels_are_exposed_as_their_spec_says(region: Region) -> None:

@@ -115,8 +115,22 @@ CASES: Final = (
         rule="storage-url-external-only",
         kind="VPPCluster",
         taken={"storage": {"type": "Volume"}},
-        refused={"storage": {"type": "Volume", "url": "file:///somewhere"}},
+        refused={"storage": {"type": "Volume", "url": "hdfs://name-node:8020/vpp"}},
         sentence="storage.url is for type External only; remove it or set type to External",
+    ),
+    Case(
+        rule="storage-url-hdfs",
+        kind="VPPCluster",
+        taken={"storage": {"type": "External", "url": "hdfs://name-node.example.org/vpp/region"}},
+        refused={"storage": {"type": "External", "url": "s3a://bucket/vpp"}},
+        sentence="storage.url must be a folder in HDFS, such as hdfs://name-node:8020/vpp; no other kind works yet",
+    ),
+    Case(
+        rule="storage-url-hdfs",
+        kind="VPPCluster",
+        taken={"storage": {"type": "HDFS"}},
+        refused={"storage": {"type": "External", "url": "file:///data/vpp"}},
+        sentence="storage.url must be a folder in HDFS, such as hdfs://name-node:8020/vpp; no other kind works yet",
     ),
     Case(
         rule="storage-replication",
@@ -440,9 +454,9 @@ BAD_FIELDS: Final = (
         title="a size of words", kind="VPPCluster", refused={"storage": {"size": "big"}}, says="spec.storage.size"
     ),
     BadField(
-        title="a file system Spark cannot write",
+        title="an HDFS without a folder",
         kind="VPPCluster",
-        refused={"storage": {"type": "External", "url": "ftp://here"}},
+        refused={"storage": {"type": "External", "url": "hdfs://name-node:8020"}},
         says="spec.storage.url",
     ),
     BadField(

@@ -25,6 +25,11 @@ class Storage:
             message="storage.url is for type External only; remove it or set type to External",
         ),
         Rule(
+            name="storage-url-hdfs",
+            rule="self.url == '' || self.url.matches('^hdfs://[^/]+/.')",
+            message="storage.url must be a folder in HDFS, such as hdfs://name-node:8020/vpp; no other kind works yet",
+        ),
+        Rule(
             name="storage-replication",
             rule="self.replication <= self.dataNodes",
             message="storage.replication must not be above storage.dataNodes; each copy needs a data node of its own",
@@ -48,7 +53,7 @@ class Storage:
 
     type: str = described(
         "HDFS: the operator runs a name node and data nodes. Volume: one volume at the driver "
-        "(for workers on the same node). External: a file system you run, by url.",
+        "(for workers on the same node). External: an HDFS you run, by url.",
         default="HDFS",
         enum=("HDFS", "Volume", "External"),
     )
@@ -57,9 +62,10 @@ class Storage:
     replication: int = described("Copies of each HDFS block.", default=1, minimum=1, maximum=10)
     storage_class_name: str = described("Storage class of the volumes; empty: the cluster's default.", default="")
     url: str = described(
-        "Folder on an external file system that Spark can write: hdfs://, s3a:// or file://.",
+        "Folder in an HDFS you run, such as hdfs://name-node:8020/vpp; the user vpp must be allowed to write to it. "
+        "Pods reach data nodes by their host names.",
         default="",
-        pattern=r"^((hdfs|s3a|file)://.*)?$",
+        pattern=r"^(hdfs://[^/]+/.+)?$",
         longest=1024,
     )
     secret_ref: Reference | None = described(
