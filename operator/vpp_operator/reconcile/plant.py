@@ -192,8 +192,13 @@ async def _say(
         if entry.state in NOT_UP and entry.role is Role.ACTIVE
     ]
     missing_at = ", ".join([*(() if control_ready else (names.control(look.picture.name),)), *down])
+    no_simulator = statuses.not_simulated(look.picture.name, look.spec, simulator_pod)
     for site in look.sites:
         values, conditions = statuses.site_status(
-            site.document, site.spec, has_channels=bool(look.channels), accounts_at=missing_at
+            site.document,
+            site.spec,
+            has_channels=bool(look.channels),
+            accounts_at=missing_at,
+            no_simulator=no_simulator,
         )
         await report(look.ports, site.document, values, conditions)

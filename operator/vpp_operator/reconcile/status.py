@@ -14,7 +14,7 @@ from vpp_operator.decide.channels import NOT_UP, Role, State
 from vpp_operator.ports import DriverProgress, Manifest
 from vpp_operator.reconcile.brokers import ChannelReport, Loss
 from vpp_operator.reconcile.conditions import Condition, timestamp
-from vpp_operator.reconcile.gather import Picture
+from vpp_operator.reconcile.gather import Picture, Pod
 from vpp_operator.resources import names
 from vpp_operator.resources.metadata import CHANNELS_LABEL
 from vpp_operator.resources.nanogrid import ders
@@ -243,10 +243,35 @@ def _degraded(lost: Sequence[Mapping[str, Any]], durability: str) -> Condition:
     return Condition(type="Degraded", status=True, reason="DataLoss", message=message)
 
 
+def not_simulated(vpp: str, spec: VPPClusterSpec, pod: Pod | None) -> Condition | None:
+    """Return why the simulated sites of a plant send nothing, None while the simulator's `pod` is ready."""
+    if spec.simulator is None:
+        reason = "NoSimulator"
+        message = (
+            f"VPPCluster {vpp} has no spec.simulator; set it, for example to {{}}, or source.type to Gateway here."
+        )
+    elif pod is None:
+        reason, message = "SimulatorStarting", "The simulator starts when the twin takes readings."
+    elif not pod.ready:
+        reason = "SimulatorDown" if pod.waiting else "SimulatorStarting"
+        message = f"The simulator's pod {pod.name} is not ready{f': {pod.waiting}' if pod.waiting else ''}."
+    else:
+        return None
+    return Condition(type="Ready", status=False, reason=reason, message=message)
+
+
 def site_status(
-    document: Manifest, spec: NanoGridSpec, *, has_channels: bool, accounts_at: str
+    document: Manifest,
+    spec: NanoGridSpec,
+    *,
+    has_channels: bool,
+    accounts_at: str,
+    no_simulator: Condition | None,
 ) -> tuple[dict[str, Any], list[Condition]]:
-    """Return a NanoGrid's status without its conditions, and these. `accounts_at` says where its account is missing."""
+    """Return a NanoGrid's status without its conditions, and these.
+
+    `accounts_at` says where its account is missing, `no_simulator` why nobody sends for it if it is simulated.
+    """
     name = document["metadata"]["name"]
     if not has_channels:
         ready = Condition(
@@ -262,6 +287,8 @@ def site_status(
             reason="AccountPending",
             message=f"Its account is not there yet on {accounts_at}.",
         )
+    elif spec.source.type == "Simulated" and no_simulator is not None:
+        ready = no_simulator
     else:
         where = f"Its account and gateway settings are in the Secret {names.gateway_secret(name)}."
         ready = Condition(type="Ready", status=True, reason="AccountMade", message=where)

@@ -174,6 +174,35 @@ async def test_the_simulator_waits_for_channels_and_driver() -> None:
     assert "demo-simulator" in plant.world.kubernetes.names("StatefulSet")
 
 
+async def test_a_simulated_site_is_ready_only_while_somebody_simulates_it() -> None:
+    plant = Plant()
+    plant.change("NanoGrid", "house-02", {"spec": {"source": {"type": "Gateway"}}})
+
+    async def said(house: str) -> tuple[str, str]:
+        await plant.look()
+        found = plant.condition("NanoGrid", house)
+        return found["reason"], found["message"]
+
+    await plant.settle(driver=False)
+    assert await said("house-01") == ("SimulatorStarting", "The simulator starts when the twin takes readings.")
+    await plant.settle()
+    assert (await said("house-01"))[0] == "AccountMade"
+    waiting = {"reason": "CrashLoopBackOff", "message": "weather.csv: line 3"}
+    down = {"conditions": [], "containerStatuses": [{"state": {"waiting": waiting}}]}
+    plant.change("Pod", "demo-simulator-0", {"status": down})
+    reason, message = await said("house-01")
+    assert (reason, "demo-simulator-0" in message, "weather.csv: line 3" in message) == ("SimulatorDown", True, True)
+    assert (await said("house-02"))[0] == "AccountMade", "a real site needs no simulator"
+
+
+async def test_a_simulated_site_without_a_simulator_says_what_to_set() -> None:
+    plant = Plant(cluster={name: value for name, value in CLUSTER.items() if name != "simulator"})
+    await plant.settle()
+    found = plant.condition("NanoGrid", "house-01")
+    assert (found["status"], found["reason"]) == ("False", "NoSimulator")
+    assert "VPPCluster demo has no spec.simulator" in found["message"]
+
+
 async def test_a_new_site_renews_the_simulator_and_gets_its_account() -> None:
     plant = Plant(houses=1)
     await plant.settle()
