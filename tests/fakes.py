@@ -28,7 +28,6 @@ from vpp_operator.ports import (
     Manifest,
     Ports,
     Refused,
-    SparkCluster,
     StreamExtent,
 )
 from vpp_operator.reconcile.definitions import password_hash
@@ -363,37 +362,21 @@ class FakeInflux:
         self.tokens[at.url] = token
         return token
 
-    async def query(self, at: InfluxAddress, flux: str) -> Sequence[Mapping[str, str]]:
-        del flux
-        await self.check(at)
-        return []
-
     def _answer(self, at: InfluxAddress) -> None:
         if self.down:
             raise Unavailable("InfluxDB", f"{at.url} does not answer")
 
 
 class FakeSpark:
-    """The Spark master and the driver; `driver` None does not answer."""
+    """The streaming driver; None does not answer."""
 
     def __init__(self) -> None:
         self.driver: DriverProgress | None = None
-
-    async def cluster(self, url: str) -> SparkCluster:
-        del url
-        return SparkCluster(workers_alive=1, cores=1, cores_used=1, applications=1)
 
     async def progress(self, url: str) -> DriverProgress:
         if self.driver is None:
             raise Unavailable("Spark", f"{url} does not answer")
         return self.driver
-
-
-class FakeNameNode:
-    """A name node that is always ready."""
-
-    async def check(self, url: str) -> None:
-        del url
 
 
 def running(**values: Any) -> DriverProgress:
@@ -424,7 +407,6 @@ class World:
             brokers=self.brokers,
             influx=self.influx,
             spark=self.spark,
-            name_node=FakeNameNode(),
             clock=self.clock,
             randomness=FakeRandomness(),
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from vpp_operator.api.vppcluster import VPPClusterSpec, parse_vppcluster_spec
 from vpp_operator.ports import BrokerAddress, InfluxAddress
-from vpp_operator.resources import broker, hdfs, influxdb, names, spark
+from vpp_operator.resources import broker, hdfs, influxdb, names
 from vpp_operator.resources.images import Images
 from vpp_operator.resources.metadata import Owner
 from vpp_operator.resources.secret_values import secret
@@ -65,16 +65,11 @@ class Servers:
         url = f"http://{self.address(f'{name}-0')}:{influxdb.PORT}"
         return InfluxAddress(url=url, org="vpp", bucket="vpp", token=INFLUX_SECRET["token"])
 
-    def hdfs(self) -> str:
-        """Start a name node and a data node; return the name node's HTTP address."""
-        self._start(hdfs.hdfs(self.owner, spec(), self.images), f"{VPP}-hdfs-namenode-0", f"{VPP}-hdfs-datanode-0")
-        return f"http://{self.address(f'{VPP}-hdfs-namenode-0')}:{hdfs.WEB_PORT}"
-
-    def spark(self) -> str:
-        """Start a master and a worker; return the master's HTTP address."""
-        master = f"{names.spark_master(VPP)}-0"
-        self._start(spark.spark(self.owner, spec(), self.images, {"small": 1}), master, f"{names.pool(VPP, 'small')}-0")
-        return f"http://{self.address(master)}:{spark.MASTER_PORTS['web']}"
+    def hdfs(self) -> tuple[str, str]:
+        """Start a name node and a data node; return their pods."""
+        pods = f"{names.name_node(VPP)}-0", f"{names.data_node(VPP)}-0"
+        self._start(hdfs.hdfs(self.owner, spec(), self.images), *pods)
+        return pods
 
     def address(self, pod: str) -> str:
         """Return a pod's address, which this machine reaches."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from vpp_contract.names import SIMULATOR_PORT
 from vppchaos.faults import Target, bring_about, scale, start_signaller, victim, wait_for_moment, wait_for_recovery
-from vppchaos.schedule import MOST_CHANNELS, Moment, Step, Wish, steps
+from vppchaos.schedule import MOST_CHANNELS, Step, Wish, steps
 from vppdemo import install, live
 from vppdemo.kube import DemoError, Kube, wait_until
 from vppdemo.plant import CHANNELS
@@ -147,8 +147,3 @@ def _wait_for_rest(target: Target) -> None:
         timeout_seconds=180,
         explain=lambda: f"they are {[(channel['name'], channel['state']) for channel in target.channels()]};",
     )
-
-
-def seen_moments(events: Iterable[Mapping[str, Any]]) -> set[Moment]:
-    """Return the moments of transitions into which a fault has fallen."""
-    return {Moment(event["moment"]) for event in events if event.get("met") and "done" in event}

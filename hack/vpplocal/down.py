@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vpplocal import cgroups
 from vpplocal.errors import LocalError
-from vpplocal.instance import STATE_FOLDER, Instance
+from vpplocal.instance import STATE_FOLDER
 from vpplocal.packages import require_root
 from vpplocal.progress import step
 
@@ -91,13 +91,3 @@ def _end_processes(state: Path) -> None:
         if time.monotonic() > deadline:
             raise LocalError(f"processes {pids} did not end within a minute; is the machine out of memory?")
         time.sleep(0.1)
-
-
-def instances() -> list[Instance]:
-    """Return every instance that has state on this machine, of this checkout or another."""
-    from vpplocal.instance import saved_instance
-
-    if not STATE_FOLDER.exists():
-        return []
-    found = (saved_instance(entry.name) for entry in sorted(STATE_FOLDER.iterdir()))
-    return [instance for instance in found if instance is not None]

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
-from vpp_operator.adapters.hdfs import NameNodeApi
 from vpp_operator.adapters.influx import InfluxApi
 from vpp_operator.adapters.kubernetes import KubernetesApi, find_cluster
 from vpp_operator.adapters.rabbitmq import RabbitMQ
@@ -34,7 +33,6 @@ async def open_ports() -> AsyncIterator[Ports]:
                 brokers=brokers,
                 influx=InfluxApi(session),
                 spark=SparkApi(session),
-                name_node=NameNodeApi(session),
                 clock=SystemClock(),
                 randomness=SystemRandomness(),
             )

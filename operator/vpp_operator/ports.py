@@ -200,28 +200,6 @@ class Influx(Protocol):
         """Sign in with name and password and return a new token that may read and write everything."""
         ...
 
-    async def query(self, at: InfluxAddress, flux: str) -> Sequence[Mapping[str, str]]:
-        """Return the rows of a Flux query, all values as text."""
-        ...
-
-
-class Prometheus(Protocol):
-    """A Prometheus server's query API."""
-
-    async def query(self, url: str, expression: str) -> Sequence[tuple[Mapping[str, str], float]]:
-        """Return an instant vector as (labels, value)."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SparkCluster:
-    """What a Spark master says of itself."""
-
-    workers_alive: int
-    cores: int
-    cores_used: int
-    applications: int
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverProgress:
@@ -242,27 +220,10 @@ class DriverProgress:
 
 
 class Spark(Protocol):
-    """The Spark master and the streaming driver."""
-
-    async def cluster(self, url: str) -> SparkCluster:
-        """Return the master's own account of the cluster."""
-        ...
+    """The streaming driver."""
 
     async def progress(self, url: str) -> DriverProgress:
         """Return the driver's progress."""
-        ...
-
-
-class NameNode(Protocol):
-    """HDFS's name node."""
-
-    async def check(self, url: str) -> None:
-        """Check that it has left safe mode and knows at least one live data node.
-
-        Raises:
-            NotReady: not yet, with what is missing.
-            Unavailable: it does not answer.
-        """
         ...
 
 
@@ -298,6 +259,5 @@ class Ports:
     brokers: Brokers
     influx: Influx
     spark: Spark
-    name_node: NameNode
     clock: Clock
     randomness: Randomness

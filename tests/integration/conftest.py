@@ -52,18 +52,6 @@ def influxdb(servers: real.Servers) -> InfluxAddress:
 
 
 @pytest.fixture(scope="session")
-def name_node(servers: real.Servers) -> str:
-    """The HTTP address of an HDFS name node that has a data node."""
-    return servers.hdfs()
-
-
-@pytest.fixture(scope="session")
-def spark_master(servers: real.Servers) -> str:
-    """The HTTP address of a Spark master that has a worker."""
-    return servers.spark()
-
-
-@pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """One local Spark with the job's own settings, shared because its start takes seconds."""
     source_roots = [str(Path(__file__).parents[2] / name) for name in ("workloads", ".")]

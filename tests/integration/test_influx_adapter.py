@@ -11,7 +11,6 @@ import aiohttp
 import pytest
 
 from tests.servers import INFLUX_SECRET, VPP, Servers
-from vpp_operator.adapters.http import call
 from vpp_operator.adapters.influx import InfluxApi
 from vpp_operator.errors import NotReady, Unavailable
 from vpp_operator.ports import InfluxAddress
@@ -59,39 +58,6 @@ async def test_what_a_token_cannot_do_is_said_in_a_sentence(
 async def test_a_server_that_does_not_answer_is_unavailable(influx: InfluxApi, ready: InfluxAddress) -> None:
     with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:9"):
         await influx.check(dataclasses.replace(ready, url="http://127.0.0.1:9"))
-
-
-async def test_rows_of_a_flux_query_come_back_by_column(influx: InfluxApi, ready: InfluxAddress) -> None:
-    lines = (
-        "it,pool=small workers=3i,load=0.5 1700000000000000000\nit,pool=large workers=1i,load=0.9 1700000001000000000"
-    )
-    async with aiohttp.ClientSession() as session:
-        answer = await call(
-            session,
-            "POST",
-            f"{ready.url}/api/v2/write",
-            service="InfluxDB",
-            timeout_seconds=5,
-            params={"org": ready.org, "bucket": ready.bucket},
-            headers={"Authorization": f"Token {ready.token}"},
-            content=lines.encode(),
-        )
-    assert answer.status == 204
-    rows = await influx.query(
-        ready, 'from(bucket: "vpp") |> range(start: 2023-11-14T00:00:00Z) |> filter(fn: (r) => r._measurement == "it")'
-    )
-    assert {(row["pool"], row["_field"], row["_value"]) for row in rows} == {
-        ("small", "workers", "3"),
-        ("small", "load", "0.5"),
-        ("large", "workers", "1"),
-        ("large", "load", "0.9"),
-    }
-    assert (
-        await influx.query(
-            ready, 'from(bucket: "vpp") |> range(start: 1990-01-01T00:00:00Z, stop: 1990-01-02T00:00:00Z)'
-        )
-        == []
-    )
 
 
 async def test_a_lost_token_is_recovered_with_the_password_that_the_secret_holds_now(

@@ -1,9 +1,8 @@
-"""InfluxDB 2 over its HTTP API: first setup, a check of what a token may do, and Flux queries."""
+"""InfluxDB 2 over its HTTP API: first setup, and a check of what a token may do."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import aiohttp
 
@@ -77,17 +76,6 @@ class InfluxApi:
         )
         return str(self._checked(made, at).json()["token"])
 
-    async def query(self, at: InfluxAddress, flux: str) -> Sequence[Mapping[str, str]]:
-        answer = await self._call(
-            at,
-            "POST",
-            "/api/v2/query",
-            params={"org": at.org},
-            headers={**_token(at), "Accept": "application/csv"},
-            body={"query": flux, "dialect": {"header": True, "annotations": []}},
-        )
-        return _rows(self._checked(answer, at).body.decode())
-
     async def _call(
         self,
         at: InfluxAddress,
@@ -123,11 +111,3 @@ class InfluxApi:
 
 def _token(at: InfluxAddress) -> dict[str, str]:
     return {"Authorization": f"Token {at.token}"}
-
-
-def _rows(text: str) -> list[dict[str, str]]:
-    """Return the rows of Flux' CSV, in which every table begins with a header of its own after an empty line."""
-    rows: list[dict[str, str]] = []
-    for table in text.replace("\r\n", "\n").split("\n\n"):
-        rows += csv.DictReader(table.strip("\n").splitlines())
-    return rows

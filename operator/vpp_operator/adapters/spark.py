@@ -1,4 +1,4 @@
-"""The Spark master's own account of its cluster, and the streaming driver's of its progress."""
+"""The streaming driver's own account of its progress."""
 
 from __future__ import annotations
 
@@ -8,25 +8,16 @@ import aiohttp
 
 from vpp_operator.adapters.http import call
 from vpp_operator.errors import Unavailable
-from vpp_operator.ports import DriverProgress, SparkCluster
+from vpp_operator.ports import DriverProgress
 
 
 class SparkApi:
-    """`vpp_operator.ports.Spark` against real servers."""
+    """`vpp_operator.ports.Spark` against a real driver."""
 
     def __init__(self, session: aiohttp.ClientSession, *, timeout_seconds: float = 5.0) -> None:
         """Prepare; nothing is sent yet."""
         self._session = session
         self._timeout_seconds = timeout_seconds
-
-    async def cluster(self, url: str) -> SparkCluster:
-        said = await self._get(f"{url.rstrip('/')}/json/")
-        return SparkCluster(
-            workers_alive=int(said["aliveworkers"]),
-            cores=int(said["cores"]),
-            cores_used=int(said["coresused"]),
-            applications=len(said["activeapps"]),
-        )
 
     async def progress(self, url: str) -> DriverProgress:
         said = await self._get(f"{url.rstrip('/')}/progress")

@@ -48,9 +48,3 @@ def _rendered(condition: Condition, before: Mapping[str, Any] | None, generation
         "lastTransitionTime": before["lastTransitionTime"] if before and unchanged else timestamp(now),
         "observedGeneration": generation,
     }
-
-
-def is_true(document: Manifest, kind: str) -> bool:
-    """Tell whether a condition is True."""
-    conditions = document.get("status", {}).get("conditions", ())
-    return any(item["type"] == kind and item["status"] == "True" for item in conditions)
