@@ -23,7 +23,6 @@ from vpp_operator.ports import ALL_KINDS, Conflict, Kind, Manifest, Refused
 
 FIELD_MANAGER: Final = "vpp-operator"
 _KINDS: Final = {(kind.api_version, kind.kind): kind for kind in ALL_KINDS}
-_PAGE: Final = 500
 _THREADS: Final = 4
 _REFUSALS: Final = (400, 401, 403, 404, 405, 415, 422)
 
@@ -51,9 +50,10 @@ def find_cluster() -> ApiClient:
 class KubernetesApi:
     """`vpp_operator.ports.Kubernetes` against a real API server."""
 
-    def __init__(self, client: ApiClient, *, timeout_seconds: float = 10.0) -> None:
-        """Prepare; nothing is sent yet."""
+    def __init__(self, client: ApiClient, *, timeout_seconds: float = 10.0, page_items: int = 500) -> None:
+        """Prepare; nothing is sent yet. Lists come in pages of `page_items` objects."""
         self._client = client
+        self._page_items = page_items
         self._timeout_seconds = timeout_seconds
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="kubernetes")
 
@@ -62,7 +62,7 @@ class KubernetesApi:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> Sequence[Manifest]:
-        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        query = {"limit": str(self._page_items)} | ({"labelSelector": selector} if selector else {})
         items: list[Manifest] = []
         while True:
             page = await self._call(f"list {kind.plural}", "GET", _path(kind, namespace), query=query)
