@@ -22,6 +22,7 @@ from vppchaos.report import counted, verdict  # noqa: E402
 from vppchaos.run import Size, run  # noqa: E402
 from vppdemo import install  # noqa: E402
 from vppdemo.kube import DemoError  # noqa: E402
+from vpplocal.errors import LocalError  # noqa: E402
 
 NAMESPACE = "vpp-chaos"
 LONG = Size(days=5, acceleration=360, reading_interval_seconds=10, most_faults=1000, seconds=1500.0)
@@ -59,9 +60,12 @@ def main() -> int:
         bugs = seeded_bugs(out.with_name("seeded-bugs.xml"))
         print(f"\nfaults, SEED={seed}", flush=True)
         result = run(kube, NAMESPACE, images, size, seed)
-    except DemoError as error:
+    except (DemoError, LocalError) as error:
         print(f"\nmake chaos: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"\nmake chaos: stopped; SEED={seed} repeats the faults", file=sys.stderr)
+        return 130
     result = {**result, **counted(result["events"]), "seeded_bugs": bugs}
     faults = verdict(result)
     if not bugs or "MISSED" in bugs.values():

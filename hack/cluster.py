@@ -10,22 +10,23 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vpplocal import cluster, load_image, node, toolchain_binary
+from vpplocal import cluster, load_image, node
 from vpplocal.errors import LocalError
 from vpplocal.instance import kubeconfig_file
 
 
-def _tool(name: str, arguments: list[str]) -> int:
+def _tool(name: Literal["kubectl", "helm"], arguments: list[str]) -> int:
     environ = {**os.environ, "KUBECONFIG": str(kubeconfig_file())}
     context = os.environ.get("CONTEXT")
     flag = {"kubectl": "--context", "helm": "--kube-context"}[name]
     chosen = (flag, context) if context else ()
     if context:
         environ.pop("KUBECONFIG")
-    code = subprocess.run((str(toolchain_binary(name)), *chosen, *arguments), env=environ, check=False).returncode
+    code = subprocess.run((str(cluster.client(name)), *chosen, *arguments), env=environ, check=False).returncode
     # Some of their commands need no cluster, so a missing one is no error before they fail.
     if code != 0 and not context and not kubeconfig_file().exists():
         raise LocalError(f"{name} had no cluster to work on; start one with `make up`, or name yours with CONTEXT=")

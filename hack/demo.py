@@ -22,6 +22,7 @@ from vppdemo import install, live, plant, report  # noqa: E402
 from vppdemo.kube import DemoError, Kube  # noqa: E402
 from vppdemo.memory import PeakMemory, operator_resident_mib  # noqa: E402
 from vppdemo.versions import running_versions  # noqa: E402
+from vpplocal.errors import LocalError  # noqa: E402
 
 NAMESPACE = os.environ.get("VPP_DEMO_NAMESPACE", "vpp-demo")
 
@@ -46,6 +47,7 @@ def run(data_folder: Path | None, out: Path) -> list[str]:
 
     Raises:
         DemoError: a step could not be done.
+        LocalError: a program that it needs is not to be had.
     """
     seconds: dict[str, float] = {}
     memory = PeakMemory()
@@ -106,9 +108,12 @@ def main() -> int:
     raw = os.environ.get("VPP_DATA", "")
     try:
         found = run(Path(raw).resolve() if raw else None, ROOT / "out" / "demo.json")
-    except DemoError as error:
+    except (DemoError, LocalError) as error:
         print(f"\nmake demo: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nmake demo: stopped; what is up stays up, and the same command begins anew on it", file=sys.stderr)
+        return 130
     for fault in found:
         print(f"make demo: {fault}", file=sys.stderr)
     return 1 if found else 0

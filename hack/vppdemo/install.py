@@ -13,7 +13,7 @@ from typing import Any
 from vppdemo import plant as plants
 from vppdemo.kube import DemoError, Kube, wait_until
 from vppdemo.live import LiveLine, resources_line
-from vpplocal import toolchain_binary
+from vpplocal.cluster import client
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "charts" / "vpp-operator"
@@ -27,12 +27,13 @@ def cluster() -> Kube:
 
     Raises:
         DemoError: it could not be brought up; what failed has been printed.
+        LocalError: kubectl or helm is not to be had.
     """
     _script("cluster.py", "up")
     context = os.environ.get("CONTEXT") or None
     return Kube(
-        kubectl=toolchain_binary("kubectl"),
-        helm=toolchain_binary("helm"),
+        kubectl=client("kubectl"),
+        helm=client("helm"),
         kubeconfig=None if context else ROOT / "out" / "kubeconfig",
         context=context,
     )

@@ -19,6 +19,7 @@ from vpplocal.errors import LocalError
 from vpplocal.images import load_image, node_image_archives
 from vpplocal.instance import CHECKOUT, instance_id, kubeconfig_file
 from vpplocal.progress import duration, run_long, step
+from vpplocal.toolchain import toolchain_binary
 
 KIND_NAME = "vpp-operator"
 
@@ -49,16 +50,17 @@ def selected() -> Cluster:
     Raises:
         LocalError: the local node is meant and does not run.
     """
-    choice = _choice()
-    if choice != "node":
-        return _elsewhere(choice)
+    chosen = choice()
+    if chosen != "node":
+        return _elsewhere(chosen)
     instance = node.current()
     if instance is None:
         raise LocalError("the local node does not run; start it with `make up`")
     return Cluster(kind="node", name=instance.id, kubeconfig=kubeconfig_file())
 
 
-def _choice() -> Literal["context", "kind", "node"]:
+def choice() -> Literal["context", "kind", "node"]:
+    """Return which kind of cluster the environment selects."""
     if os.environ.get("CONTEXT"):
         return "context"
     if shutil.which("kind") and shutil.which("docker"):
@@ -71,10 +73,20 @@ def _choice() -> Literal["context", "kind", "node"]:
     return "node"
 
 
-def _elsewhere(choice: Literal["context", "kind"]) -> Cluster:
-    if choice == "context":
+def _elsewhere(chosen: Literal["context", "kind"]) -> Cluster:
+    if chosen == "context":
         return Cluster(kind="context", name=os.environ["CONTEXT"], kubeconfig=None)
     return Cluster(kind="kind", name=KIND_NAME, kubeconfig=kubeconfig_file())
+
+
+def client(name: Literal["kubectl", "helm"]) -> Path:
+    """Return kubectl or helm as a program: one built for the local node, for other clusters the one on the path.
+
+    Raises:
+        LocalError: there is none on the path, and it could not be built.
+    """
+    installed = shutil.which(name) if choice() != "node" else None
+    return Path(installed) if installed else toolchain_binary(name)
 
 
 def up() -> None:
@@ -83,10 +95,10 @@ def up() -> None:
     Raises:
         LocalError: it could not be brought up.
     """
-    choice = _choice()
-    if choice == "context":
+    chosen = choice()
+    if chosen == "context":
         _check_context(os.environ["CONTEXT"])
-    elif choice == "kind":
+    elif chosen == "kind":
         _kind_up()
     else:
         _node_up()
@@ -187,11 +199,11 @@ def _conditions(document: dict[str, object]) -> list[dict[str, str]]:
 
 def down() -> None:
     """Remove the cluster this checkout made; a context of the user's is left alone."""
-    choice = _choice()
-    if choice == "context":
+    chosen = choice()
+    if chosen == "context":
         print("  CONTEXT names a cluster that this project did not make; nothing to take down")
         return
-    if choice == "kind":
+    if chosen == "kind":
         subprocess.run(("kind", "delete", "cluster", "--name", KIND_NAME), timeout=180, check=True)
     with node_lock():
         bring_down(instance_id(CHECKOUT))

@@ -22,7 +22,9 @@ from vpplocal.progress import run_long
 
 MODULES = Path(__file__).resolve().parent.parent / "toolchain"
 KUBERNETES_VERSION = "1.34.4"
-MINIMUM_GO = (1, 26)
+WANTED_GO = (1, 26)
+LEAST_GO = (1, 21)
+"""From here on Go fetches, through its module proxy, the newer one that a go.mod asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +108,13 @@ def toolchain_binary(name: str) -> Path:
 
 def _build(name: str, target: Path) -> None:
     program = PROGRAMS[name]
-    _require_go()
-    environ = {**os.environ, "CGO_ENABLED": "1" if program.cgo else "0", "GOFLAGS": "-mod=mod"}
+    _require_go(name)
+    environ = {
+        **os.environ,
+        "CGO_ENABLED": "1" if program.cgo else "0",
+        "GOFLAGS": "-mod=mod",
+        "GOTOOLCHAIN": "auto",  # distributions switch it off; an older Go then refuses the modules
+    }
     if name == "influxd":
         environ |= _influxd_environment()
     require_free_disk(cache_folder(), 6)
@@ -167,17 +174,16 @@ def _unlocked(name: str) -> Path:
     return target
 
 
-def _require_go() -> None:
+def _require_go(name: str) -> None:
     go = shutil.which("go")
-    wanted = ".".join(str(part) for part in MINIMUM_GO)
+    wanted, least = (".".join(str(part) for part in version) for version in (WANTED_GO, LEAST_GO))
+    instead = f"{name} itself" if os.environ.get("CONTEXT") else "name a cluster of yours with CONTEXT="
     if go is None:
         raise LocalError(
-            f"the local node is built with Go {wanted}, which is not installed; "
-            "install it, or name a cluster of yours with CONTEXT="
+            f"{name} is built with Go {wanted}, which is not installed; "
+            f"install it (any Go from {least} on), or {instead}"
         )
     said = subprocess.run((go, "env", "GOVERSION"), capture_output=True, text=True, timeout=60, check=False).stdout
     match = re.match(r"go(\d+)\.(\d+)", said)
-    if match is None or (int(match[1]), int(match[2])) < MINIMUM_GO:
-        raise LocalError(
-            f"the local node needs Go {wanted} or newer, and {go} is {said.strip() or 'unreadable'}; update it"
-        )
+    if match is None or (int(match[1]), int(match[2])) < LEAST_GO:
+        raise LocalError(f"{name} needs Go {least} or newer, and {go} is {said.strip() or 'unreadable'}; update it")
