@@ -49,6 +49,8 @@ def run(data_folder: Path | None, out: Path) -> list[str]:
         DemoError: a step could not be done.
         LocalError: a program that it needs is not to be had.
     """
+    if data_folder is not None:
+        plant.check(data_folder)
     seconds: dict[str, float] = {}
     memory = PeakMemory()
     with timed(seconds, "total"):

@@ -77,3 +77,15 @@ def test_the_demo_ends_in_one_sentence(
     monkeypatch.setattr(install, "cluster", fail)
     assert demo.main() == code
     assert capsys.readouterr().err.strip().startswith(said)
+
+
+def test_a_data_folder_is_looked_at_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def built() -> Never:
+        raise AssertionError("the cluster came before the folder")
+
+    monkeypatch.setenv("VPP_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(install, "cluster", built)
+    assert demo.main() == 1
+    assert "nowhere/schema.json is missing" in capsys.readouterr().err
