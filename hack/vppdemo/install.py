@@ -12,7 +12,7 @@ from typing import Any
 
 from vppdemo import plant as plants
 from vppdemo.kube import DemoError, Kube, wait_until
-from vppdemo.live import LiveLine, resources_line
+from vppdemo.live import SIMULATOR_POD, LiveLine, keeps_failing, resources_line
 from vpplocal.cluster import client
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -84,7 +84,7 @@ def plant(
     another plant of the resources.
 
     Raises:
-        DemoError: the old one does not go, or the new one does not get ready within its time.
+        DemoError: the old one does not go, or the new one does not get ready within its time or at all.
     """
     remove(kube, namespace)
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
@@ -101,6 +101,7 @@ def plant(
         ready,
         timeout_seconds=420,
         explain=lambda: f"`kubectl -n {namespace} describe vpp,qch` says what is missing;",
+        hopeless=lambda: keeps_failing(kube, namespace, SIMULATOR_POD),
     )
     line.end()
 

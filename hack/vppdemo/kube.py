@@ -82,12 +82,14 @@ def wait_until(
     *,
     timeout_seconds: float,
     explain: Callable[[], str],
+    hopeless: Callable[[], str] = lambda: "",
     interval_seconds: float = 1.0,
 ) -> None:
     """Call `probe` until it is true; errors of kubectl in between count as not yet.
 
     Raises:
-        DemoError: it was not true within the time; the text ends with what `explain` says.
+        DemoError: it was not true within the time, and the text ends with what `explain` says; or `hopeless` says why
+            it will not come true.
     """
     deadline = time.monotonic() + timeout_seconds
     last_error = ""
@@ -98,6 +100,8 @@ def wait_until(
             last_error = ""
         except DemoError as error:
             last_error = f" ({error})"
+        if reason := hopeless():
+            raise DemoError(reason)
         if time.monotonic() > deadline:
             raise DemoError(f"{what} did not happen within {timeout_seconds:g} s: {explain()}{last_error}")
         time.sleep(interval_seconds)

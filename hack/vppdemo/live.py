@@ -66,6 +66,21 @@ def progress(kube: Kube, namespace: str, pod: str, port: int) -> Mapping[str, An
     return answer
 
 
+def keeps_failing(kube: Kube, namespace: str, pod: str) -> str:
+    """Return a sentence once a pod's program has failed three times by itself and waits; else nothing."""
+    try:
+        containers = kube.get("pod", pod, "-n", namespace)["status"].get("containerStatuses", [])
+    except DemoError:
+        return ""
+    for container in containers:
+        ended = container.get("lastState", {}).get("terminated", {})
+        by_itself = 0 < ended.get("exitCode", 0) < 128  # beyond, it was killed
+        if by_itself and container["restartCount"] >= 3 and "waiting" in container["state"]:
+            said = (ended.get("message", "").strip() or "nothing").splitlines()[-1]
+            return f"{pod} has failed {container['restartCount']} times and will again; it says: {said}"
+    return ""
+
+
 def audit(kube: Kube, namespace: str) -> dict[str, Any]:
     """Let the driver compare the gateways' ledger with the history, and the twin's energies with the source's.
 
@@ -82,7 +97,7 @@ def follow_day(kube: Kube, namespace: str, *, timeout_seconds: float) -> None:
     """Follow the simulated day until its last reading is confirmed and counted by the twin.
 
     Raises:
-        DemoError: it did not end within the time.
+        DemoError: it did not end within the time, or the simulator keeps failing.
     """
     line = LiveLine()
     deadline = time.monotonic() + timeout_seconds
@@ -99,6 +114,9 @@ def follow_day(kube: Kube, namespace: str, *, timeout_seconds: float) -> None:
         if finished and accepted >= sent["confirmed"]:
             line.end()
             return
+        if not sent and (reason := keeps_failing(kube, namespace, SIMULATOR_POD)):
+            line.end()
+            raise DemoError(reason)
         time.sleep(1.0)
     line.end()
     raise DemoError(

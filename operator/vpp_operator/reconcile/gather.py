@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from vpp_contract.names import VPP_LABEL
 from vpp_operator.ports import (
@@ -21,6 +21,8 @@ from vpp_operator.resources.metadata import COMPONENT_LABEL, SELECTOR
 
 Key = tuple[str, str]
 """Kind and name of an owned object."""
+LONGEST_WORDS: Final = 300
+"""Characters of a failed program's last line that a condition repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +121,26 @@ def _pod(document: Manifest) -> Pod:
 def _waiting(status: Mapping[str, Any]) -> str:
     for container in status.get("containerStatuses", ()):
         waiting = container.get("state", {}).get("waiting")
+        said = _last_words(container)
         if waiting and waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):
-            return f"{waiting.get('reason')}: {waiting.get('message', '')}".strip(": ")
+            return f"{waiting.get('reason')}: {said or waiting.get('message', '')}".strip(": ")
+        if said and not container.get("ready"):
+            return f"Restarted: {said}"
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"{condition.get('reason')}: {condition.get('message', '')}"
     return ""
+
+
+def _last_words(container: Mapping[str, Any]) -> str:
+    """Return what a container's program said last before it failed, empty where it has not failed."""
+    ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated") or {}
+    if ended.get("exitCode", 0) == 0:
+        return ""
+    if ended.get("reason", "Error") != "Error":  # OOMKilled, say: its last words would be about something else
+        return str(ended["reason"])
+    lines = str(ended.get("message", "")).split("\n")
+    return next((line.strip()[:LONGEST_WORDS] for line in reversed(lines) if line.strip()), "")
 
 
 def plant_names(documents: Iterable[Manifest]) -> set[tuple[str, str]]:

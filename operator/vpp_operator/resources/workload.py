@@ -103,6 +103,8 @@ def _pod(workload: Workload) -> dict[str, Any]:
                 "image": workload.image,
                 "imagePullPolicy": workload.pull_policy,
                 "command": list(workload.command),
+                # The kubelet shows what a program said before it failed, and the operator repeats it in a condition.
+                "terminationMessagePolicy": "FallbackToLogsOnError",
                 "env": [dict(variable) for variable in workload.environment],
                 "ports": [
                     {"name": name, "containerPort": number, "protocol": "TCP"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -293,3 +294,39 @@ async def test_two_looks_at_once_of_different_plants_do_not_mix() -> None:
     await asyncio.gather(one.settle(), other.settle())
     assert len(one.world.broker("ingest-0").names("users")) == 2
     assert len(other.world.broker("ingest-0").names("users")) == 4
+
+
+def _container(state: dict[str, Any], ended: dict[str, Any] | None = None, ready: bool = False) -> dict[str, Any]:
+    last = {"terminated": {"exitCode": 1, "reason": "Error", **ended}} if ended is not None else {}
+    return {"containerStatuses": [{"ready": ready, "state": state, "lastState": last}]}
+
+
+BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}}
+DIED = {"message": "INFO starting\nsimulator: Building_1.csv, line 5, column hour: 'x' is no whole number\n"}
+SAID = "simulator: Building_1.csv, line 5, column hour: 'x' is no whole number"
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (_container(BACK_OFF, DIED), f"CrashLoopBackOff: {SAID}"),
+        (_container(BACK_OFF, {}), "CrashLoopBackOff: back-off 10s restarting failed container"),
+        (_container(BACK_OFF, {**DIED, "reason": "OOMKilled", "exitCode": 137}), "CrashLoopBackOff: OOMKilled"),
+        (_container({"running": {}}, DIED), f"Restarted: {SAID}"),
+        (_container({"running": {}}, DIED, ready=True), ""),
+        (_container({"terminated": {"exitCode": 1, "reason": "Error", **DIED}}), f"Restarted: {SAID}"),
+        (_container({"running": {}}, {"exitCode": 0, **DIED}), ""),
+        (_container({"waiting": {"reason": "ContainerCreating"}}), ""),
+        (_container(BACK_OFF, {"message": "x" * 1000}), f"CrashLoopBackOff: {'x' * 300}"),
+    ],
+)
+async def test_a_pod_that_keeps_failing_is_told_with_its_last_words(status: dict[str, Any], told: str) -> None:
+    plant = Plant()
+    await plant.settle()
+    pod = plant.world.kubernetes.there("Pod", "demo-simulator-0")
+    pod["status"] = {**status, "conditions": [{"type": "Ready", "status": "False"}]}
+    live = plant.world.kubernetes.there("StatefulSet", "demo-simulator")
+    live["status"]["readyReplicas"] = 0
+    await plant.look()
+    message = plant.condition("VPPCluster", "demo")["message"]
+    assert message == f"Waiting for demo-simulator 0/1{f' ({told})' if told else ''}."

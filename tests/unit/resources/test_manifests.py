@@ -63,6 +63,13 @@ async def test_every_container_has_probes_requests_and_a_memory_limit() -> None:
         ), name
 
 
+async def test_what_a_program_says_before_it_fails_is_kept_with_its_pod() -> None:
+    found = list(containers(await manifests()))
+    assert found
+    for name, _, container in found:
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", name
+
+
 async def test_the_sample_plant_asks_for_well_under_two_cores() -> None:
     requests = [amount(container["resources"]["requests"]["cpu"]) for _, _, container in containers(await manifests())]
     assert sum(requests) <= 0.6
