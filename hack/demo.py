@@ -1,12 +1,13 @@
 """`make demo`: from nothing to a living digital twin on a real cluster, and the proof that it lost nothing.
 
-Steps: cluster, images, chart, plant, one simulated day, audit. Physical profiles by default; VPP_DATA=FOLDER
-replays the houses of a data folder. CONTEXT=NAME uses a cluster of your own.
+Steps: cluster, images, chart, plant, one simulated day, audit. Physical profiles by default; VPP_DATA=FOLDER,
+or `demo.py --data FOLDER`, replays the houses of a data folder. CONTEXT=NAME uses a cluster of your own.
 Writes out/demo.json and leaves the cluster up.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -105,11 +106,14 @@ def _print_result(result: dict[str, object], out: Path, kube: Kube) -> None:
     )
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the demo as a program; 0 when nothing was lost or counted twice and the energies agree."""
-    raw = os.environ.get("VPP_DATA", "")
+    parser = argparse.ArgumentParser(description="from nothing to a living digital twin on a real cluster")
+    default = os.environ.get("VPP_DATA") or None
+    parser.add_argument("--data", metavar="FOLDER", default=default, help="replay a data folder; default: VPP_DATA")
+    data = parser.parse_args(arguments).data
     try:
-        found = run(Path(raw).resolve() if raw else None, ROOT / "out" / "demo.json")
+        found = run(Path(data).resolve() if data else None, ROOT / "out" / "demo.json")
     except (DemoError, LocalError) as error:
         print(f"\nmake demo: {error}", file=sys.stderr)
         return 1

@@ -75,17 +75,19 @@ def test_the_demo_ends_in_one_sentence(
 
     monkeypatch.delenv("VPP_DATA", raising=False)
     monkeypatch.setattr(install, "cluster", fail)
-    assert demo.main() == code
+    assert demo.main([]) == code
     assert capsys.readouterr().err.strip().startswith(said)
 
 
+@pytest.mark.parametrize("by", ["VPP_DATA", "--data"])
 def test_a_data_folder_is_looked_at_before_anything_is_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def built() -> Never:
         raise AssertionError("the cluster came before the folder")
 
-    monkeypatch.setenv("VPP_DATA", str(tmp_path / "nowhere"))
+    folder = str(tmp_path / "nowhere")
+    monkeypatch.setenv("VPP_DATA", folder if by == "VPP_DATA" else "/another")
     monkeypatch.setattr(install, "cluster", built)
-    assert demo.main() == 1
-    assert "nowhere/schema.json is missing" in capsys.readouterr().err
+    assert demo.main(["--data", folder] if by == "--data" else []) == 1
+    assert f"{folder}/schema.json is missing" in capsys.readouterr().err

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.unit.simulator.folders import sun, write_folder
+from vpp_workloads.simulator import __main__ as program
+from vpp_workloads.simulator.config import Config
 from vpp_workloads.simulator.data import load_building
 from vpp_workloads.simulator.horizon import Horizon
 
@@ -57,3 +61,24 @@ def test_the_folder_that_vpp_data_names_is_read(number: int, tmp_path: Path) -> 
     rows = building.rows(horizon("2022-06-21"), 0)
     noon, midnight = rows[12], rows[0]
     assert building.pv_w_per_kw[noon] > building.pv_w_per_kw[midnight] == 0
+
+
+@pytest.mark.parametrize("named", [{}, {"data_folder": "/elsewhere"}], ids=["none", "another"])
+def test_the_folder_of_the_programs_argument_comes_before_the_configured_one(
+    named: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = {"type": "Data", "building": "Building_1"}
+    site = {"site": "s", "gateway_file": "s.json", "profile": profile, "ders": [{"name": "load", "kind": "load"}]}
+    file = tmp_path / "simulator.json"
+    file.write_text(json.dumps({"vpp": "d", "start": "2022-08-01T00:00:00Z", "sites": [site], **named}))
+    taken: list[Config] = []
+
+    def run(config: Config, *_: object) -> int:
+        taken.append(config)
+        return 0
+
+    monkeypatch.setenv("VPP_SIMULATOR_CONFIG", str(file))
+    monkeypatch.setattr(program, "run", run)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert program.main(["--data", str(tmp_path)]) == 0
+    assert [config.data_folder for config in taken] == [tmp_path]

@@ -205,8 +205,7 @@ def test_http_tells_progress_ledger_source_health_and_metrics(run: Run, broker: 
 
 
 def test_the_program_runs_until_it_is_stopped(broker: FakeBroker, tmp_path: Path) -> None:
-    config = tmp_path / "simulator.json"
-    config.write_text(json.dumps(settings(site(tmp_path, "a"))))
+    config = parse_config(settings(site(tmp_path, "a")), "simulator.json")
     stopped = threading.Event()
     result: list[int] = []
     thread = threading.Thread(

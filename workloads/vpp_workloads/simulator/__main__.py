@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
@@ -12,14 +13,15 @@ from pathlib import Path
 from vpp_contract.environment import SIMULATOR_CONFIG, STATE_DIR, text
 from vpp_contract.names import SIMULATOR_PORT
 from vpp_workloads.gateway.errors import GatewayError
-from vpp_workloads.simulator.config import load_config
+from vpp_workloads.simulator.config import Config, load_config
 from vpp_workloads.simulator.errors import SimulatorError
 from vpp_workloads.simulator.server import Server
 from vpp_workloads.simulator.simulation import Simulation
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT. Returns 1 after a failure, with one sentence on stderr."""
+    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     config_file = Path(text(os.environ, SIMULATOR_CONFIG, "/etc/vpp/simulator.json"))
@@ -28,7 +30,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        return run(config_file, state_folder, ("", SIMULATOR_PORT), stopped)
+        return run(load_config(config_file, options.data), state_folder, ("", SIMULATOR_PORT), stopped)
     except (SimulatorError, GatewayError) as error:
         print(f"simulator: {error}", file=sys.stderr)
         return 1
@@ -37,9 +39,17 @@ def main() -> int:
         return 1
 
 
-def run(config_file: Path, state_folder: Path, address: tuple[str, int], stopped: threading.Event) -> int:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m vpp_workloads.simulator", description="simulate a plant's sites")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="the data folder, instead of the one in simulator.json"
+    )
+    return parser
+
+
+def run(config: Config, state_folder: Path, address: tuple[str, int], stopped: threading.Event) -> int:
     """Run a simulation until `stopped` is set; 1 if a site stopped by itself."""
-    simulation = Simulation(load_config(config_file), state_folder, stopped)
+    simulation = Simulation(config, state_folder, stopped)
     try:
         server = Server(simulation, address)
         server.start()

@@ -79,8 +79,8 @@ class Config:
     sites: tuple[SiteConfig, ...]
 
 
-def load_config(path: Path) -> Config:
-    """Read a configuration file.
+def load_config(path: Path, data_folder: Path | None = None) -> Config:
+    """Read a configuration file; `data_folder` takes the place of the one it names.
 
     Raises:
         ConfigError: it cannot be read or is not what `parse_config` takes.
@@ -93,6 +93,8 @@ def load_config(path: Path) -> Config:
         ) from None
     except ValueError as error:
         raise ConfigError(f"{path}: no JSON ({error})") from None
+    if data_folder is not None and isinstance(values, Mapping):
+        values = {**values, "data_folder": str(data_folder)}
     return parse_config(values, str(path))
 
 
