@@ -20,6 +20,8 @@ CHART = ROOT / "charts" / "vpp-operator"
 EXAMPLE = ROOT / "examples" / "plant"
 RELEASE = "vpp-operator"
 OPERATOR_NAMESPACE = "vpp-system"
+MADE_BY_DEMO = {"vpp.energy/made-by": "demo"}
+"""Label of the namespaces that the demo made, and so may empty again."""
 
 
 def cluster() -> Kube:
@@ -59,7 +61,14 @@ def _script(name: str, *args: str, capture: bool = False) -> str:
 
 
 def chart(kube: Kube, images_by_name: Mapping[str, str]) -> None:
-    """Install or upgrade the chart with these images, and the CRDs, which Helm installs but never upgrades."""
+    """Install or upgrade the chart with these images, and the CRDs, which Helm installs but never upgrades.
+
+    Raises:
+        DemoError: it failed, or a cluster of the user's has an operator already that the demo did not install.
+    """
+    if kube.context is not None:
+        _refuse_another_operator(kube)
+        kube.apply(_namespace(OPERATOR_NAMESPACE))
     values = [f"--set=images.{name.removeprefix('vpp-')}={reference}" for name, reference in images_by_name.items()]
     kube.run("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
     if kube.context is None:
@@ -72,6 +81,25 @@ def chart(kube: Kube, images_by_name: Mapping[str, str]) -> None:
     )  # fmt: skip
 
 
+def _refuse_another_operator(kube: Kube) -> None:
+    definitions = kube.run("get", "crd", "vppclusters.vpp.energy", "--ignore-not-found", "-o", "name").strip()
+    if definitions and not _made_by_demo(kube, OPERATOR_NAMESPACE):
+        raise DemoError(
+            f"the cluster of CONTEXT={kube.context} has an operator already that the demo did not install, and whose "
+            "resource definitions and settings it would replace; choose another cluster, or remove that one first"
+        )
+
+
+def _made_by_demo(kube: Kube, namespace: str) -> bool | None:
+    """Tell whether the demo made a namespace; None where there is none."""
+    found = kube.run("get", "namespace", namespace, "--ignore-not-found", "-o", "json").strip()
+    return MADE_BY_DEMO.items() <= json.loads(found)["metadata"].get("labels", {}).items() if found else None
+
+
+def _namespace(name: str) -> Mapping[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": MADE_BY_DEMO}}
+
+
 def plant(
     kube: Kube,
     namespace: str,
@@ -80,14 +108,20 @@ def plant(
 ) -> None:
     """Apply the demo's resources and wait until the cluster behind them is ready and the day has begun.
 
-    A plant of an earlier demo is removed first, with its volumes: the demo starts from nothing. `change` makes
-    another plant of the resources.
+    A plant of an earlier demo is removed first, with its namespace and volumes: the demo starts from nothing.
+    `change` makes another plant of the resources.
 
     Raises:
-        DemoError: the old one does not go, or the new one does not get ready within its time or at all.
+        DemoError: the namespace is there and the demo did not make it; the old plant does not go; or the new one does
+            not get ready within its time, or at all.
     """
+    if _made_by_demo(kube, namespace) is False:
+        raise DemoError(
+            f"the namespace {namespace} is there and the demo, which would delete all that is in it, did not make it; "
+            f"name another with VPP_DEMO_NAMESPACE=, or remove it: kubectl delete namespace {namespace}"
+        )
     remove(kube, namespace)
-    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    kube.apply(_namespace(namespace))
     kube.apply(*(_in(namespace, change(document)) for document in _documents(kube, data_folder)))
     line = LiveLine()
 
