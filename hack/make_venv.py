@@ -15,12 +15,14 @@ import venv
 from pathlib import Path
 
 from vpplocal.errors import LocalError
+from vpplocal.packages import install_missing
 from vpplocal.progress import run_long
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venv"
 LOCK = ROOT / "hack" / "requirements" / "dev.txt"
 MARKER = FOLDER / "made-from"
+VENV_PACKAGES = {"python3-venv": str(Path(os.__file__).parent / "ensurepip" / "__init__.py")}
 SOURCE_ROOTS = ("operator", "workloads", "hack")
 USUAL_SECONDS = 100
 DEADLINE_SECONDS = 1800
@@ -40,6 +42,8 @@ def is_current() -> bool:
 def make() -> None:
     """Make the environment anew; an interrupted attempt leaves no marker and is made anew as well."""
     shutil.rmtree(FOLDER, ignore_errors=True)
+    if os.geteuid() == 0:
+        install_missing(VENV_PACKAGES)
     try:
         venv.create(FOLDER, with_pip=True)
     except subprocess.CalledProcessError:

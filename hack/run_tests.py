@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vpplocal.cluster import choice
 from vpplocal.errors import LocalError
-from vpplocal.packages import install_missing
+from vpplocal.packages import install_missing, node_packages
 from vpplocal.progress import duration
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,7 +143,8 @@ def _count(report: Path) -> dict[str, dict[str, float]]:
 def everything(run: Run, parts: tuple[str, ...], arguments: list[str]) -> None:
     """Packages, environment, checks, cluster, images, and then every test."""
     with run.part("packages"):
-        install_missing()
+        if choice() == "node":  # elsewhere no root is needed, unless images are built without Docker
+            install_missing(node_packages())
     _venv(run)
     prepare(run)
     pytest(run, parts, arguments)

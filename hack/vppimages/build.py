@@ -14,7 +14,7 @@ from vppimages.layout import Layout, Stored
 from vpplocal.cache import build_lock, cache_folder, require_free_disk
 from vpplocal.errors import LocalError
 from vpplocal.images import BASE_IMAGE, ensure_base_image
-from vpplocal.packages import install_missing, require_root
+from vpplocal.packages import image_packages, install_missing, require_root
 from vpplocal.progress import run_long
 from vpplocal.toolchain import recipe_hash, toolchain_binary
 
@@ -96,9 +96,8 @@ def _inputs(image: Image) -> dict[str, str]:
 
 
 def _build_with_buildah(image: Image, store: Layout, force: bool) -> Stored:
-    if shutil.which("buildah") is None or shutil.which("mmdebstrap") is None:
-        install_missing()
     require_root("building images without Docker")
+    install_missing(image_packages())
     require_free_disk(store.folder, DISK_GIB)
     arguments = _inputs(image)
     ensure_base_image()

@@ -136,7 +136,7 @@ def _node_up() -> None:
     if _is_up():
         return
     packages.require_root("the local node, with its own network and mounts,")
-    packages.install_missing()
+    packages.install_missing(packages.node_packages())
     with node_lock():
         if not _is_up():
             _make_node(started)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from vpplocal.cache import cache_folder, lock
@@ -29,11 +30,35 @@ IMAGE_PACKAGES = {
     "catatonit": "/usr/bin/catatonit",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
 }
+COMPILER_PACKAGES = {"gcc": "/usr/bin/gcc", "libc6-dev": "/usr/include/stdio.h"}
+LANGUAGE_PACKAGES = {"golang-go": "/usr/bin/go", "cargo": "/usr/bin/cargo"}
+FIRST_DEBIAN_WITH_LANGUAGES = 13
+"""Debian 12 has Go 1.19, which cannot fetch a newer one, and a Rust that is too old for InfluxDB."""
 
 
-def missing_packages() -> list[str]:
+def build_packages(os_release: str | None = None) -> dict[str, str]:
+    """Return the packages that builds need and this Debian can give; `os_release` is the text of /etc/os-release."""
+    if os_release is None:
+        file = Path("/etc/os-release")
+        os_release = file.read_text() if file.exists() else ""
+    facts = dict(line.split("=", 1) for line in os_release.replace('"', "").splitlines() if "=" in line)
+    release = facts.get("VERSION_ID", "")
+    recent = facts.get("ID") == "debian" and release.isdecimal() and int(release) >= FIRST_DEBIAN_WITH_LANGUAGES
+    return COMPILER_PACKAGES | (LANGUAGE_PACKAGES if recent else {})
+
+
+def image_packages() -> dict[str, str]:
+    """Return what building the images without Docker needs."""
+    return IMAGE_PACKAGES | build_packages()
+
+
+def node_packages() -> dict[str, str]:
+    """Return what the local node and the images in it need."""
+    return NODE_PACKAGES | image_packages()
+
+
+def missing_packages(wanted: Mapping[str, str]) -> list[str]:
     """Return the packages whose files are not there."""
-    wanted = {**NODE_PACKAGES, **IMAGE_PACKAGES}
     return [package for package, file in wanted.items() if not _is_there(file)]
 
 
@@ -43,13 +68,13 @@ def _is_there(file: str) -> bool:
     return path.exists() or ("bin" in path.parent.name and shutil.which(path.name) is not None)
 
 
-def install_missing() -> None:
-    """Install what is missing with apt; services of these packages are not started.
+def install_missing(wanted: Mapping[str, str]) -> None:
+    """Install with apt what is missing of `wanted` (package: its file); services of these packages are not started.
 
     Raises:
         LocalError: not root, no apt, or apt failed.
     """
-    missing = missing_packages()
+    missing = missing_packages(wanted)
     if not missing:
         return
     if shutil.which("apt-get") is None:
@@ -94,7 +119,8 @@ def require_root(what: str) -> None:
         LocalError: naming what root is needed for.
     """
     if os.geteuid() != 0:
-        raise LocalError(f"{what} needs root; type the command with sudo, or name a cluster of yours with CONTEXT=")
+        instead = "" if os.environ.get("CONTEXT") else ", or name a cluster of yours with CONTEXT="
+        raise LocalError(f"{what} needs root; type the command with sudo{instead}")
 
 
 def kernel_lacks() -> list[str]:

@@ -25,6 +25,7 @@ KUBERNETES_VERSION = "1.34.4"
 WANTED_GO = (1, 26)
 LEAST_GO = (1, 21)
 """From here on Go fetches, through its module proxy, the newer one that a go.mod asks for."""
+LEAST_RUST = (1, 72)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +151,6 @@ def _build(name: str, target: Path) -> None:
 
 def _influxd_environment() -> dict[str, str]:
     """InfluxDB's own build: its pkg-config stands in for the system's and compiles the Rust part with cargo."""
-    if shutil.which("cargo") is None:
-        raise LocalError("building InfluxDB needs cargo; install Rust (Debian: apt-get install cargo) and try again")
     wrapper = cache_folder() / "toolchain" / "rustc-lints-as-warnings"
     wrapper.write_text('#!/bin/sh\nexec "$@" --cap-lints warn\n')
     wrapper.chmod(0o755)
@@ -163,7 +162,22 @@ def _influxd_environment() -> dict[str, str]:
         ).stdout.split()
         if listing:
             environ["RUSTUP_TOOLCHAIN"] = listing[0]
+    _require_rust(environ)
     return environ
+
+
+def _require_rust(environ: dict[str, str]) -> None:
+    wanted = ".".join(str(part) for part in LEAST_RUST)
+    advice = f"install Rust {wanted} or newer (with rustup, or from Debian 13 on the package cargo) and try again"
+    if shutil.which("cargo") is None:
+        raise LocalError(f"building InfluxDB needs cargo; {advice}")
+    command = ("cargo", "--version")
+    said = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environ}
+    ).stdout
+    match = re.match(r"cargo (\d+)\.(\d+)", said)
+    if match is None or (int(match[1]), int(match[2])) < LEAST_RUST:
+        raise LocalError(f"InfluxDB is too new for {said.strip() or 'the cargo on the path'}; {advice}")
 
 
 def _unlocked(name: str) -> Path:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -188,6 +188,81 @@ def test_who_is_not_root_is_told_what_root_is_for_and_what_else_to_do(monkeypatc
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LocalError, match=r"^installing runc needs root; type the command with sudo, or .* CONTEXT=$"):
         packages.require_root("installing runc")
+
+
+def test_who_has_named_a_cluster_is_not_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("CONTEXT", "mine")
+    with pytest.raises(LocalError, match=r"needs root; type the command with sudo$"):
+        packages.require_root("building images without Docker")
+
+
+@pytest.mark.parametrize(
+    ("release", "languages"),
+    [
+        ('ID=debian\nVERSION_ID="12"\n', False),
+        ('PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n', True),
+        ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\n', False),
+        ("ID=debian\n", False),
+        ("", False),
+    ],
+)
+def test_compilers_come_from_debian_and_go_and_rust_where_it_has_recent_ones(release: str, languages: bool) -> None:
+    found = packages.build_packages(release)
+    assert {"gcc", "libc6-dev"} <= set(found)
+    assert ({"golang-go", "cargo"} <= set(found)) is languages
+
+
+def test_only_what_is_not_there_is_missing(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.touch()
+    assert packages.missing_packages({"one": str(there), "two": str(tmp_path / "gone")}) == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [
+        ("go1.19.8", r"^kubelet needs Go 1\.21 or newer, and .*/go is go1\.19\.8; update it$"),
+        ("devel", r"^kubelet needs Go 1\.21 or newer, and .*/go is devel; update it$"),
+        ("go1.24.9", None),
+        ("go1.26.8", None),
+    ],
+)
+def test_a_go_that_can_fetch_a_newer_one_will_do(
+    version: str, sentence: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = tmp_path / "go"
+    go.write_text(f"#!/bin/sh\necho {version}\n")
+    go.chmod(0o755)
+    asked: list[Mapping[str, str]] = []
+
+    def build(what: str, command: tuple[str, ...], *, environ: Mapping[str, str], **_: object) -> None:
+        asked.append(environ)
+        Path(command[command.index("-o") + 1]).touch()
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("GOTOOLCHAIN", "local")
+    monkeypatch.setattr(toolchain, "run_long", build)
+    monkeypatch.setattr(toolchain, "require_free_disk", lambda folder, gib: None)
+    if sentence:
+        with pytest.raises(LocalError, match=sentence):
+            toolchain_binary("kubelet")
+    else:
+        toolchain_binary("kubelet")
+        assert [environ["GOTOOLCHAIN"] for environ in asked] == ["auto"]
+
+
+@pytest.mark.parametrize("said", ["cargo 1.65.0", "no cargo at all"])
+def test_a_rust_that_is_too_old_is_told_before_the_build(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cargo = tmp_path / "cargo"
+    cargo.write_text(f"#!/bin/sh\necho {said}\n")
+    cargo.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalError, match=rf"too new for {said}; install Rust 1\.72 or newer"):
+        toolchain._require_rust({})
 
 
 def test_missing_go_is_named_with_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

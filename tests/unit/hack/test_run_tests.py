@@ -1,6 +1,7 @@
 """What a run of the tests counts and when it fails."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,19 @@ def test_a_failing_check_is_a_failure_with_its_output(
     run_tests.check(run)
     assert run.failures == ["lint"]
     assert "bad line" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("context", "installed"), [("mine", False), ("", True)])
+def test_the_local_nodes_packages_are_installed_for_the_local_node_only(
+    context: str, installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Mapping[str, str]] = []
+    monkeypatch.setenv("CONTEXT", context)
+    monkeypatch.setattr(run_tests, "install_missing", asked.append)
+    for step in ("_venv", "prepare", "pytest"):
+        monkeypatch.setattr(run_tests, step, lambda *_: None)
+    run_tests.everything(run_tests.Run(), run_tests.PARTS, [])
+    assert ["etcd-server" in packages for packages in asked] == ([True] if installed else [])
 
 
 def test_a_skipped_test_fails_a_full_run(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
