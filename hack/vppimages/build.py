@@ -42,9 +42,10 @@ def layout() -> Layout:
 def uses_docker() -> bool:
     """Whether images are built with Docker, from the official bases.
 
-    The local node takes only what buildah makes; kind and clusters of the user's take both.
+    The local node takes only what buildah makes; kind, clusters of the user's and registries take both.
     """
-    if shutil.which("docker") is None or not (os.environ.get("CONTEXT") or shutil.which("kind")):
+    elsewhere = os.environ.get("CONTEXT") or os.environ.get("REGISTRY") or shutil.which("kind")
+    if shutil.which("docker") is None or not elsewhere:
         return False
     try:
         return subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False).returncode == 0

@@ -18,9 +18,9 @@ Command = Callable[..., Sequence[str]]
 DEADLINE_SECONDS = 600
 
 
-def version_reference(one: Built) -> str:
+def version_reference(one: Built, repository: str = REPOSITORY) -> str:
     """The name by version alone, which manifests and charts use by default."""
-    return f"{REPOSITORY}/{one.image.name}:{one.names.version}"
+    return f"{repository}/{one.image.name}:{one.names.version}"
 
 
 def load_node(images: list[Built], ctr: Command) -> int:
@@ -73,21 +73,24 @@ def load_kind(images: list[Built], cluster: str) -> None:
 
 
 def push(images: list[Built], registry: str, transport: str = "docker://") -> list[str]:
-    """Push images to a registry and return the names to pull them by."""
+    """Push images to a registry, by content and by version, and return the names to pull them by."""
     pushed: list[str] = []
+    repository = registry.rstrip("/")
     for one in images:
-        target = reference(one.image, one.names, registry.rstrip("/"))
+        targets = [reference(one.image, one.names, repository), version_reference(one, repository)]
         if one.stored is None:
-            _run(["docker", "tag", one.reference, target])
-            _run(["docker", "push", target])
+            for target in targets:
+                _run(["docker", "tag", one.reference, target])
+                _run(["docker", "push", target])
         else:
             with tempfile.TemporaryDirectory() as folder:
                 archive = Path(folder) / "image.tar"
                 with archive.open("wb") as output:
-                    layout().archive([(target, one.stored)], set(), output)
+                    layout().archive([(targets[0], one.stored)], set(), output)
                 pulled = _run(["buildah", "pull", "--quiet", f"oci-archive:{archive}"]).split()[-1]
-                _run(["buildah", "push", "--quiet", pulled, f"{transport}{target}"])
-        pushed.append(target)
+                for target in targets:
+                    _run(["buildah", "push", "--quiet", pulled, f"{transport}{target}"])
+        pushed += targets
     return pushed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ import yaml
 from vpp_operator.api.group import GROUP
 from vpp_operator.handlers import LEASES, OWNED_RESOURCES
 from vpp_operator.ports import OWNED_KINDS, PLANT_KINDS
+from vppimages import catalogue
+from vppimages.build import Built
+from vppimages.load import push
 from vpplocal import toolchain_binary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +108,26 @@ def expected(table: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], set[
 
 def operator_cluster_role() -> Object:
     return next(role for role in of_kind("ClusterRole") if role["metadata"]["name"] == "vpp-operator")
+
+
+def test_every_image_that_the_chart_takes_from_a_registry_is_pushed_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = tmp_path / "calls"
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$*" >> {calls}\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    images = [Built(image=image, names=catalogue.names(image, {}), stored=None) for image in catalogue.IMAGES]
+    told = push(images, "registry.example.org/vpp/")
+    pushed = {line.removeprefix("push ") for line in calls.read_text().splitlines() if line.startswith("push ")}
+    assert pushed == set(told)
+    setting = "images.repository=registry.example.org/vpp"
+    taken = {str(value) for name, value in environment(setting).items() if name.startswith("VPP_IMAGE_")}
+    taken |= {container["image"] for spec in pod_specs(setting) for container in spec["containers"]}
+    taken.discard("IfNotPresent")
+    assert len(taken) == len(catalogue.IMAGES)
+    assert taken <= pushed
 
 
 @pytest.mark.parametrize("settings", [(), ALL_OPTIONS], ids=["defaults", "all options"])
