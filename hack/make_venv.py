@@ -41,6 +41,8 @@ def is_current() -> bool:
 
 def make() -> None:
     """Make the environment anew; an interrupted attempt leaves no marker and is made anew as well."""
+    if FOLDER.is_symlink():
+        FOLDER.unlink()  # rmtree leaves links alone, and what a link points to is somebody else's
     shutil.rmtree(FOLDER, ignore_errors=True)
     if os.geteuid() == 0:
         install_missing(VENV_PACKAGES)

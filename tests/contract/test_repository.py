@@ -160,10 +160,18 @@ def test_scripts_run_before_any_package_is_installed() -> None:
     for path in modules(ROOT / "hack"):
         if path.name in with_packages:
             continue
-        foreign = (
-            {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - own - {"vpp_contract", ""}
-        )
+        sources = {"vpp_contract", "vpp_workloads", ""}  # in the checkout; the next test tells what of them is too much
+        foreign = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - own - sources
         assert not foreign, f"{path.relative_to(ROOT)} imports {foreign}"
+
+
+@pytest.mark.parametrize("script", ["demo", "chaos", "cluster", "images", "run_tests", "make_venv"])
+def test_a_script_can_be_imported_with_the_standard_library_alone(script: str) -> None:
+    program = f"import sys; sys.path.insert(0, 'hack'); import {script}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_target_of_the_makefile_is_explained_and_thin() -> None:
@@ -176,6 +184,12 @@ def test_every_target_of_the_makefile_is_explained_and_thin() -> None:
         assert len(recipe.splitlines()) == 1, f"make {name} does more than start one command"
         for script in re.findall(r"hack/\w+\.py", recipe):
             assert (ROOT / script).is_file(), f"make {name} starts {script}, which is not there"
+
+
+def test_no_file_is_a_link_to_a_place_outside_the_repository() -> None:
+    listing = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    links = [ROOT / line.split("\t")[1] for line in listing.splitlines() if line.startswith("120000")]
+    assert [link for link in links if not link.resolve().is_relative_to(ROOT)] == []
 
 
 def test_markers_of_cluster_tests_are_declared() -> None:
