@@ -123,20 +123,39 @@ def require_root(what: str) -> None:
         raise LocalError(f"{what} needs root; type the command with sudo{instead}")
 
 
-def kernel_lacks() -> list[str]:
-    """Return the kernel features the node needs and this machine does not have."""
+# Each is tried in a network namespace of its own, which vanishes with the command. Without one of them the node would
+# come up to a time-out that does not name it.
+_KERNEL_PROBES = {
+    "namespaces for networks, mounts and processes": "unshare --mount --pid --fork true",
+    "veth links": "ip link add name vpp-a type veth peer name vpp-b",
+    "bridges": "ip link add name vpp-a type bridge",
+    "address translation by iptables": "iptables -t nat -A POSTROUTING -m mark --mark 1 -j MASQUERADE",
+    "connection tracking by iptables": "iptables -A FORWARD -m conntrack --ctstate INVALID -j DROP",
+    "load balancing by iptables": "iptables -t nat -A PREROUTING -m statistic --mode random --probability 0.5 -j ACCEPT",
+}
+
+
+def kernel_lacks(root: Path = Path("/")) -> list[str]:
+    """Return the kernel features the node needs and this machine, whose files begin at `root`, does not have."""
+    cgroups = root / "sys/fs/cgroup"
     checks = {
-        "network namespaces": Path("/proc/self/ns/net").exists(),
-        "process namespaces": Path("/proc/self/ns/pid").exists(),
-        "cgroups": Path("/sys/fs/cgroup").is_dir() and any(Path("/sys/fs/cgroup").iterdir()),
-        "the overlay file system": _has_overlay(),
+        "cgroups": cgroups.is_dir() and any(cgroups.iterdir()),
+        "the overlay file system": _has_overlay(root),
+        **{name: _works(("unshare", "--net", "sh", "-c", probe)) for name, probe in _KERNEL_PROBES.items()},
     }
     return [name for name, there in checks.items() if not there]
 
 
-def _has_overlay() -> bool:
+def _works(command: tuple[str, ...]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+
+
+def _has_overlay(root: Path) -> bool:
     def listed() -> bool:
-        return "\toverlay\n" in Path("/proc/filesystems").read_text()
+        return "\toverlay\n" in (root / "proc/filesystems").read_text()
 
     if not listed() and shutil.which("modprobe"):
         subprocess.run(("modprobe", "overlay"), capture_output=True, timeout=30, check=False)

@@ -190,6 +190,47 @@ def test_who_is_not_root_is_told_what_root_is_for_and_what_else_to_do(monkeypatc
         packages.require_root("installing runc")
 
 
+@pytest.mark.parametrize(
+    ("without", "told"),
+    [
+        ("", []),
+        ("overlay", ["the overlay file system"]),
+        ("cgroup", ["cgroups"]),
+        ("--pid", ["namespaces for networks, mounts and processes"]),
+        ("type veth", ["veth links"]),
+        ("type bridge", ["bridges"]),
+        ("MASQUERADE", ["address translation by iptables"]),
+        ("conntrack", ["connection tracking by iptables"]),
+        ("statistic", ["load balancing by iptables"]),
+    ],
+)
+def test_a_feature_that_the_kernel_lacks_is_named(
+    without: str, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/filesystems").write_text("nodev\ttmpfs\n" + ("" if without == "overlay" else "nodev\toverlay\n"))
+    (tmp_path / "sys/fs/cgroup" / ("" if without == "cgroup" else "memory")).mkdir(parents=True)
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    unshare = commands / "unshare"
+    unshare.write_text(f'#!/bin/sh\ncase "$*" in *"{without or "nothing"}"*) exit 1;; esac\n')
+    unshare.chmod(0o755)
+    monkeypatch.setenv("PATH", str(commands))
+    assert packages.kernel_lacks(tmp_path) == told
+
+
+def test_a_build_without_network_says_what_to_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("GOMODCACHE", str(tmp_path / "modules"))
+    monkeypatch.setenv("GOPROXY", "off")
+    monkeypatch.setattr(toolchain, "require_free_disk", lambda folder, gib: None)
+    sentence = (
+        r"^building pkg-config failed: .*GOPROXY=off.*; check that the Go module proxy can be reached and try again"
+    )
+    with pytest.raises(LocalError, match=sentence):
+        toolchain_binary("pkg-config")
+
+
 def test_who_has_named_a_cluster_is_not_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("CONTEXT", "mine")
