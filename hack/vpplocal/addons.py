@@ -1,6 +1,6 @@
 """What a cluster needs beside Kubernetes itself: names (CoreDNS), volumes (local-path-provisioner), Prometheus.
 
-Pure manifests. Prometheus scrapes every pod that asks for it with the usual annotations `prometheus.io/scrape`,
+And what kube-router, which runs beside the pods, may read. Pure manifests. Prometheus scrapes every pod that asks for it with the usual annotations `prometheus.io/scrape`,
 `prometheus.io/port` and `prometheus.io/path`.
 """
 
@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from vpplocal.images import BASE_IMAGE, COREDNS_IMAGE, PROMETHEUS_IMAGE, PROVISIONER_IMAGE
+from vpplocal.plan import ROUTER_USER
 
 Manifest = dict[str, Any]
 
@@ -49,7 +50,7 @@ scrape_configs:
 
 def manifests(dns_address: str) -> list[Manifest]:
     """Return the add-ons' manifests; `dns_address` is the cluster IP that kubelet gives to pods."""
-    return [*_coredns(dns_address), *_provisioner(), *_prometheus()]
+    return [*_router_rights(), *_coredns(dns_address), *_provisioner(), *_prometheus()]
 
 
 def _object(kind: str, name: str, namespace: str | None = None, api: str = "v1", **rest: Any) -> Manifest:
@@ -58,17 +59,16 @@ def _object(kind: str, name: str, namespace: str | None = None, api: str = "v1",
 
 
 def _role(name: str, rules: list[Manifest], namespace: str) -> list[Manifest]:
-    api = "rbac.authorization.k8s.io/v1"
+    account = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+    return [_object("ServiceAccount", name, namespace), *_rights(name, rules, account)]
+
+
+def _rights(name: str, rules: list[Manifest], subject: Manifest) -> list[Manifest]:
+    group = "rbac.authorization.k8s.io"
+    role = {"apiGroup": group, "kind": "ClusterRole", "name": name}
     return [
-        _object("ServiceAccount", name, namespace),
-        _object("ClusterRole", name, api=api, rules=rules),
-        _object(
-            "ClusterRoleBinding",
-            name,
-            api=api,
-            roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-            subjects=[{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-        ),
+        _object("ClusterRole", name, api=f"{group}/v1", rules=rules),
+        _object("ClusterRoleBinding", name, api=f"{group}/v1", roleRef=role, subjects=[subject]),
     ]
 
 
@@ -97,6 +97,16 @@ def _deployment(name: str, namespace: str, container: Manifest, config: str, **p
 
 def _rule(groups: list[str], resources: list[str], *verbs: str) -> Manifest:
     return {"apiGroups": groups, "resources": resources, "verbs": list(verbs)}
+
+
+def _router_rights() -> list[Manifest]:
+    rules = [
+        _rule([""], ["nodes", "namespaces", "pods", "services", "endpoints"], "get", "list", "watch"),
+        _rule(["discovery.k8s.io"], ["endpointslices"], "get", "list", "watch"),
+        _rule(["networking.k8s.io"], ["networkpolicies"], "get", "list", "watch"),
+    ]
+    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": ROUTER_USER}
+    return _rights(ROUTER_USER, rules, user)
 
 
 def _coredns(address: str) -> list[Manifest]:

@@ -169,8 +169,9 @@ def _make_node(started: float) -> None:
         node.wait_for(instance, "containerd", lambda: _containerd_answers(), 30)
         for reference, archive in archives.items():
             load_image(archive, reference, instance)
-    with step("node: ready, with names, volumes and Prometheus"):
+    with step("node: ready, with names, volumes, network policies and Prometheus"):
         node.wait_for(instance, "the node's Ready condition", _all_ready, 120)
+        node.wait_for(instance, "kube-router's packet filter", lambda: node.enforces_policies(instance), 60)
     kubeconfig = node.publish_kubeconfig(instance)
     (instance.state / "complete").touch()
     print(f"  the local node {instance.id} is up after {duration(time.monotonic() - started)}: KUBECONFIG={kubeconfig}")

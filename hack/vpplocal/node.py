@@ -27,7 +27,7 @@ from vpplocal.instance import (
 from vpplocal.progress import step
 from vpplocal.toolchain import toolchain_binary
 
-NODE_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+NODE_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kube-router")
 
 
 def current() -> Instance | None:
@@ -149,6 +149,13 @@ def inside(instance: Instance, *command: str) -> tuple[str, ...]:
     if outer is None:
         raise LocalError("the local node does not run; start it with `make up`")
     return ("nsenter", f"--target={_child_of(outer)}", "--mount", "--net", "--pid", *command)
+
+
+def enforces_policies(instance: Instance) -> bool:
+    """Tell whether kube-router has its rules in the packet filter, for the pods that run."""
+    command = inside(instance, "iptables", "--wait", "--list-rules", "KUBE-ROUTER-FORWARD")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return "-j KUBE-POD-FW-" in done.stdout
 
 
 def kubectl(*args: str, stdin: str | None = None, timeout_seconds: float = 60.0) -> str:

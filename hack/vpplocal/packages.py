@@ -19,6 +19,7 @@ NODE_PACKAGES = {
     "containernetworking-plugins": "/usr/lib/cni/bridge",
     "etcd-server": "/usr/bin/etcd",
     "iptables": "/usr/sbin/iptables",
+    "ipset": "/usr/sbin/ipset",
     "conntrack": "/usr/sbin/conntrack",
     "iproute2": "/usr/sbin/ip",
     "openssl": "/usr/bin/openssl",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vpplocal.errors import LocalError
 from vpplocal.instance import Instance
+from vpplocal.plan import ROUTER_USER
 
 # user -> (subject, groups) as Kubernetes' own bootstrap names them
 _CLIENTS = {
@@ -16,6 +17,7 @@ _CLIENTS = {
     "controller-manager": "/CN=system:kube-controller-manager",
     "scheduler": "/CN=system:kube-scheduler",
     "proxy": "/CN=system:kube-proxy",
+    ROUTER_USER: f"/CN={ROUTER_USER}",
     "kubelet": "/O=system:nodes/CN=system:node:node",
 }
 

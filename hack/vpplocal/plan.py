@@ -14,6 +14,7 @@ from vpplocal.instance import Instance
 
 NODE = "/var/lib/node"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+ROUTER_USER = "kube-router"
 PAUSE_IMAGE = "localhost/vpp-pause:1"
 
 
@@ -140,5 +141,12 @@ def programs(instance: Instance, binaries: dict[str, Path]) -> list[dict[str, An
         ),
         program(
             "kube-proxy", str(binaries["kube-proxy"]), f"--config={NODE}/kube-proxy.json", "--hostname-override=node",
+        ),
+        # Of its three tasks the policies alone: addresses are the CNI plugin's, Services kube-proxy's.
+        program(
+            "kube-router", str(binaries["kube-router"]), "--run-firewall=true", "--run-router=false",
+            "--run-service-proxy=false", "--enable-cni=false", f"--kubeconfig={NODE}/{ROUTER_USER}.kubeconfig",
+            f"--service-cluster-ip-range={instance.service_network}", "--hostname-override=node", "--health-port=0",
+            after=(instance.node_address, 10250),  # kubelet, which registers the node that kube-router looks for
         ),
     ]  # fmt: skip

@@ -66,6 +66,12 @@ PROGRAMS = {
     "kube-scheduler": _kubernetes("kube-scheduler", 10),
     "kubectl": _kubernetes("kubectl", 20),
     "kube-proxy": _kubernetes("kube-proxy", 10),
+    "kube-router": Program(
+        module="kube-router",
+        package="github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+        ldflags="-s -w -X github.com/cloudnativelabs/kube-router/v2/pkg/version.Version=v2.1.0",
+        usual_seconds=90,
+    ),
     "helm": _helm(),
     "coredns": Program(module="coredns", package="github.com/coredns/coredns", usual_seconds=90),
     "local-path-provisioner": Program(
