@@ -1,7 +1,7 @@
 """What a cluster needs beside Kubernetes itself: names (CoreDNS), volumes (local-path-provisioner), Prometheus.
 
-And what kube-router, which runs beside the pods, may read. Pure manifests. Prometheus scrapes every pod that asks for it with the usual annotations `prometheus.io/scrape`,
-`prometheus.io/port` and `prometheus.io/path`.
+Also what kube-router, which runs beside the pods, may read. Pure manifests. Prometheus scrapes every pod that asks for
+it with the usual annotations `prometheus.io/scrape`, `prometheus.io/port` and `prometheus.io/path`.
 """
 
 from __future__ import annotations
