@@ -60,8 +60,10 @@ def _script(name: str, *args: str, capture: bool = False) -> str:
     return done.stdout or ""
 
 
-def chart(kube: Kube, images_by_name: Mapping[str, str]) -> None:
+def chart(kube: Kube, images_by_name: Mapping[str, str], *options: str) -> None:
     """Install or upgrade the chart with these images, and the CRDs, which Helm installs but never upgrades.
+
+    `options` are helm's, for values beside the images.
 
     Raises:
         DemoError: it failed, or a cluster of the user's has an operator already that the demo did not install.
@@ -77,7 +79,7 @@ def chart(kube: Kube, images_by_name: Mapping[str, str]) -> None:
         kube.run("delete", "secret", "-n", OPERATOR_NAMESPACE, "-l", marks)
     kube.run_helm(
         "upgrade", "--install", RELEASE, str(CHART), "--namespace", OPERATOR_NAMESPACE, "--create-namespace",
-        "--skip-crds", "--wait", "--timeout", "180s", *values,
+        "--skip-crds", "--wait", "--timeout", "180s", *values, *options,
     )  # fmt: skip
 
 

@@ -124,6 +124,15 @@ def require_root(what: str) -> None:
         raise LocalError(f"{what} needs root; type the command with sudo{instead}")
 
 
+# The kinds of rules that kube-router writes.
+_POLICY_RULES = """
+set -e
+ipset create vpp hash:ip
+iptables -A FORWARD -m physdev --physdev-is-bridged -m comment --comment x -m set --match-set vpp src -j REJECT
+iptables -A FORWARD -m addrtype --src-type LOCAL -m conntrack --ctstate ESTABLISHED -j MARK --set-xmark 1/1
+iptables -A FORWARD -m mark --mark 1/1 -m limit --limit 10/minute -j NFLOG --nflog-group 100
+"""
+
 # Each is tried in a network namespace of its own, which vanishes with the command. Without one of them the node would
 # come up to a time-out that does not name it.
 _KERNEL_PROBES = {
@@ -132,6 +141,7 @@ _KERNEL_PROBES = {
     "bridges": "ip link add name vpp-a type bridge",
     "address translation by iptables": "iptables -t nat -A POSTROUTING -m mark --mark 1 -j MASQUERADE",
     "connection tracking by iptables": "iptables -A FORWARD -m conntrack --ctstate INVALID -j DROP",
+    "network policies by iptables and ipset": _POLICY_RULES,
     "load balancing by iptables": "iptables -t nat -A PREROUTING -m statistic --mode random --probability 0.5 -j ACCEPT",
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]  # nine pods start, and
 NAMESPACE = "vpp-e2e-outside"
 VPP, CHANNELS, SITE = "region", "region-ingest", "house-01"
 KINDS = "all,secrets,configmaps,persistentvolumeclaims,networkpolicies,poddisruptionbudgets,serviceaccounts,vpp"
+# As docs/installation.md says for external services: without it the chart's policy keeps the operator away from them.
+EGRESS: Sequence[Mapping[str, Any]] = (
+    {
+        "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}],
+        "ports": [{"port": 15672, "protocol": "TCP"}, {"port": 8086, "protocol": "TCP"}],
+    },
+)
 SITE_DOCUMENT: Mapping[str, Any] = {
     "apiVersion": "vpp.energy/v1alpha1",
     "kind": "NanoGrid",
@@ -86,6 +94,7 @@ def documents(broker_host: str, influx_url: str) -> list[Mapping[str, Any]]:
 @pytest.fixture(scope="module")
 def region(operator: Kube, images: Mapping[str, str]) -> Iterator[Region]:
     kube = operator
+    install.chart(kube, images, f"--set-json=networkPolicy.extraEgress={json.dumps(EGRESS)}")
     install.remove(kube, NAMESPACE)
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     host = outside.run_rabbitmq(kube, NAMESPACE, images["vpp-rabbitmq"])
@@ -97,6 +106,7 @@ def region(operator: Kube, images: Mapping[str, str]) -> Iterator[Region]:
     kube.apply(*documents(host, url))
     yield Region(kube, before)
     install.remove(kube, NAMESPACE)
+    install.chart(kube, images)
 
 
 def test_a_wrong_token_is_told_and_the_right_one_is_enough_to_heal(region: Region) -> None:

@@ -70,6 +70,37 @@ def test_programs_wait_for_what_they_need() -> None:
     assert after["etcd"] is None
     assert after["kube-apiserver"] == ("127.0.0.1", 2379)
     assert after["kubelet"] == (INSTANCE.node_address, 6443)
+    assert after["kube-router"] == (INSTANCE.node_address, 10250)
+
+
+def test_kube_router_filters_by_policy_and_leaves_addresses_and_services_to_others() -> None:
+    binaries = {name: Path("/bin") / name for name in PROGRAMS}
+    (router,) = (one["command"] for one in plan.programs(INSTANCE, binaries) if one["name"] == "kube-router")
+    assert {one for one in router if one.startswith("--run-")} == {
+        "--run-firewall=true",
+        "--run-router=false",
+        "--run-service-proxy=false",
+    }
+    assert f"--service-cluster-ip-range={INSTANCE.service_network}" in router
+
+
+def test_kube_router_may_read_and_write_nothing() -> None:
+    (role,) = (
+        one
+        for one in addons.manifests(INSTANCE.dns_service)
+        if (one["kind"], one["metadata"]["name"]) == ("ClusterRole", plan.ROUTER_USER)
+    )
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
+
+
+@pytest.mark.parametrize(("rules", "lacking"), [("true", False), ("true\nfalse", True)])
+def test_a_kernel_that_takes_no_rules_over_sets_is_told(
+    monkeypatch: pytest.MonkeyPatch, rules: str, lacking: bool
+) -> None:
+    monkeypatch.setattr(packages, "_TRY_RULES", f"set -e\n{rules}\n")
+    # Whoever is not root has no network of his own to try in; what the shell says is what counts here.
+    monkeypatch.setattr(packages, "_OWN_NETWORK", ())
+    assert ("packet filter rules over IP sets and bridges" in packages.kernel_lacks()) is lacking
 
 
 def test_every_add_on_names_its_kind_and_is_known_by_its_name_only_once() -> None:

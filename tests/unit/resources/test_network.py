@@ -1,4 +1,4 @@
-"""Network policies of a plant. Manifests only: the local node has nothing that would enforce them."""
+"""Network policies of a plant, as manifests; tests/e2e/test_network_policies.py knocks at the doors they shut."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POOLS = [{"name": "small"}]
 EXTERNAL = {"host": "rabbit", "managementUrl": "http://rabbit:15672", "secretRef": {"name": "rabbit"}}
 
 
-def manifest_policies(
+def policies(
     *, channels: list[dict[str, Any]] | None = None, broker: dict[str, Any] | None = None
 ) -> dict[str, dict[str, Any]]:
     spec = parse_vppcluster_spec({"workerPools": POOLS, "broker": broker or {}})
@@ -25,8 +25,8 @@ def manifest_policies(
     return {policy["metadata"]["name"]: policy["spec"] for policy in made}
 
 
-def test_manifest_other_namespaces_reach_metrics_ports_and_nothing_else() -> None:
-    own, metrics = manifest_policies()["demo"]["ingress"]
+def test_other_namespaces_reach_metrics_ports_and_nothing_else() -> None:
+    own, metrics = policies()["demo"]["ingress"]
     assert own["from"] == [
         {"podSelector": {"matchLabels": {"vpp.energy/vpp": "demo"}}},
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "vpp-system"}}},
@@ -37,19 +37,19 @@ def test_manifest_other_namespaces_reach_metrics_ports_and_nothing_else() -> Non
 
 
 @pytest.mark.parametrize("component", ["channel", "control"])
-def test_manifest_client_ports_are_open_to_the_plants_namespace_only(component: str) -> None:
-    (rule,) = manifest_policies()[f"demo-{component}-clients"]["ingress"]
+def test_client_ports_are_open_to_the_plants_namespace_only(component: str) -> None:
+    (rule,) = policies()[f"demo-{component}-clients"]["ingress"]
     assert rule["from"] == [{"podSelector": {}}]
     assert {port["port"] for port in rule["ports"]} == {5672, 1883}
 
 
 @pytest.mark.parametrize("component", ["channel", "control"])
-def test_manifest_a_service_outside_the_cluster_opens_client_ports_to_everyone(component: str) -> None:
+def test_a_service_outside_the_cluster_opens_client_ports_to_everyone(component: str) -> None:
     service = {"service": {"type": "LoadBalancer"}}
-    made = manifest_policies(channels=[service]) if component == "channel" else manifest_policies(broker=service)
+    made = policies(channels=[service]) if component == "channel" else policies(broker=service)
     (rule,) = made[f"demo-{component}-clients"]["ingress"]
     assert "from" not in rule
 
 
-def test_manifest_there_is_no_policy_for_brokers_that_the_plant_does_not_run() -> None:
-    assert set(manifest_policies(channels=[], broker={"external": EXTERNAL})) == {"demo"}
+def test_there_is_no_policy_for_brokers_that_the_plant_does_not_run() -> None:
+    assert set(policies(channels=[], broker={"external": EXTERNAL})) == {"demo"}
