@@ -32,8 +32,8 @@ down: ## stop the local cluster and leave nothing behind
 images: ## build the container images and bring them to the cluster
 	@$(PYTHON) hack/images.py load
 
-bench: venv ## benchmarks, NAME=x for one; results in out/bench
-	@$(IN_VENV) hack/bench.py $(NAME)
+bench: venv ## benchmarks, NAME=x for one (ARGS= for its options); results in out/bench
+	@$(IN_VENV) hack/bench.py $(NAME) $(ARGS)
 
 chaos: venv ## a plant through faults of every kind, about half an hour; out/chaos.json
 	@$(PYTHON) hack/chaos.py

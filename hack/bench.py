@@ -1,4 +1,4 @@
-"""Runs the benchmarks, `bench.py [NAME]`, and prints what they measured.
+"""Runs the benchmarks, `bench.py [NAME [ARGUMENT...]]`, and prints what they measured.
 
 A benchmark is a script tests/bench/NAME.py; it writes out/bench/NAME.json: `{name, command, commit, environment,
 repeats, results: [{metric, unit, samples, median, baseline, target, met, reason}]}`.
@@ -43,13 +43,15 @@ def main() -> int:
     found = benchmarks()
     parser = argparse.ArgumentParser(description="run the benchmarks")
     parser.add_argument("name", nargs="?", help=f"one of {', '.join(found) or '(none yet)'}; default: all")
-    name = parser.parse_args().name
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what the benchmark takes; see its --help")
+    parsed = parser.parse_args()
+    name: str | None = parsed.name
     if name is not None and name not in found:
         print(f"bench: there is no benchmark {name!r}; there are {', '.join(found) or 'none yet'}", file=sys.stderr)
         return 2
     failed: list[str] = []
     for one in [name] if name else list(found):
-        done = subprocess.run([sys.executable, str(found[one])], cwd=ROOT, check=False)
+        done = subprocess.run([sys.executable, str(found[one]), *parsed.arguments], cwd=ROOT, check=False)
         result = RESULTS / f"{one}.json"
         if done.returncode != 0 or not result.is_file():
             failed.append(one)

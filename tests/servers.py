@@ -34,14 +34,14 @@ class Servers:
         """The namespace all of them are in."""
         return self.owner.namespace
 
-    def rabbitmq(self, name: str = "rabbit") -> BrokerAddress:
-        """Start a single broker and return its administrator's access."""
+    def rabbitmq(self, name: str = "rabbit", *, cpu: str = "1") -> BrokerAddress:
+        """Start a single broker with a CPU limit and return its administrator's access."""
         shape = broker.BrokerShape(
             name=name,
             component="channel",
             admin_secret=names.admin_secret(name),
             nodes=1,
-            cpu="1",
+            cpu=cpu,
             memory="512Mi",
             storage="1Gi",
             labels={"vpp.energy/channels": name},

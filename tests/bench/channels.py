@@ -1,161 +1,43 @@
-"""How fast a channel wakes and sleeps in a running day, and what that costs: nothing may be lost.
+"""What channels carry and how they wake and sleep, in parts that run together or alone.
 
-Wake: from the command to the first reading on the woken channel, for one that stands by. Sleep: from the command
-until the twin has read the channel to its end and it sleeps.
+`make bench NAME=channels` runs all of them, `make bench NAME=channels ARGS="--parts sensors,gateway"` some. The parts
+are described in docs/benchmarks.md; each replaces its own rows of out/bench/channels.json.
 """
 
 from __future__ import annotations
 
-import base64
-import os
+import argparse
 import sys
-import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "hack"), str(ROOT / "workloads")]
+sys.path[:0] = [str(ROOT), str(ROOT / "hack"), str(ROOT / "operator"), str(ROOT / "workloads")]
 
-import pika  # noqa: E402
+from tests.bench import _gateway, _saturation, _sensors, _waking  # noqa: E402
 
-from tests.bench._document import percentile, result, write  # noqa: E402
-from vppdemo import install, live, plant  # noqa: E402
-from vppdemo.kube import Kube, wait_until  # noqa: E402
-from vppdemo.versions import running_versions  # noqa: E402
-
-NAMESPACE: Final = "vpp-bench-channels"
-REPEATS: Final = int(os.environ.get("REPEATS") or 20)
-SECOND: Final = f"{plant.CHANNELS}-1"
-WAKE_TARGET_SECONDS: Final = 3.0
-ACCELERATION: Final = 86400 // (REPEATS * 45 + 60)
-"""So that the simulated day lasts a little longer than the repeats."""
-
-
-class FirstMessage:
-    """Consumes what is new in a stream and remembers when the first message came (monotonic seconds)."""
-
-    def __init__(self, host: str, username: str, password: str, stream: str) -> None:
-        credentials = pika.PlainCredentials(username, password)
-        self._connection = pika.BlockingConnection(pika.ConnectionParameters(host, credentials=credentials))
-        channel = self._connection.channel()
-        channel.basic_qos(prefetch_count=1)
-        channel.basic_consume(stream, self._came, arguments={"x-stream-offset": "next"})
-        self.at: float | None = None
-        self.came = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _came(self, *_: Any) -> None:
-        self.at = time.monotonic()
-        self.came.set()
-
-    def _run(self) -> None:
-        while not self.came.is_set() and self._connection.is_open:
-            self._connection.process_data_events(time_limit=0.05)
-        if self._connection.is_open:
-            self._connection.close()
-
-
-def slower(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a resource of the demo's plant with a day that lasts, and two channels at most."""
-    spec = document["spec"]
-    if document["kind"] == "VPPCluster":
-        return {**document, "spec": {**spec, "simulator": {**spec["simulator"], "acceleration": ACCELERATION}}}
-    return {**document, "spec": {**spec, "max": 2}} if document["kind"] == "QueueChannel" else document
-
-
-def wish(kube: Kube, active: int, standby: int) -> float:
-    """Tell the channels what to be; return when (monotonic seconds)."""
-    patch = f'{{"spec":{{"pinned":{active},"standby":{standby}}}}}'
-    told = time.monotonic()
-    kube.run("patch", "queuechannel", plant.CHANNELS, "-n", NAMESPACE, "--type=merge", "-p", patch)
-    return told
-
-
-def second(kube: Kube) -> Mapping[str, Any]:
-    """Return what status says of the second channel."""
-    channels = kube.get("queuechannel", plant.CHANNELS, "-n", NAMESPACE)["status"]["channels"]
-    return next((channel for channel in channels if channel["name"] == SECOND), {})
-
-
-def seconds_until(kube: Kube, told: float, state: str) -> float:
-    """Wait until the second channel is in a state and fills no more; return the seconds since the command."""
-    wait_until(
-        f"{SECOND} {state}",
-        lambda: second(kube).get("state") == state and "fillingSince" not in second(kube),
-        timeout_seconds=180,
-        explain=lambda: f"it is {dict(second(kube))}",
-        interval_seconds=0.1,
-    )
-    return time.monotonic() - told
-
-
-def is_gone(kube: Kube) -> bool:
-    """Tell whether the second channel has no pod."""
-    return not kube.run("get", "pod", SECOND, "-n", NAMESPACE, "--ignore-not-found", "-o", "name").strip()
-
-
-def wake(kube: Kube) -> float:
-    """Make the channel that stands by active; return the seconds from the command to the first reading on it."""
-    secret = kube.get("secret", f"{plant.CHANNELS}-admin", "-n", NAMESPACE)["data"]
-    username, password = (base64.b64decode(secret[key]).decode() for key in ("username", "password"))
-    address = kube.get("pod", SECOND, "-n", NAMESPACE)["status"]["podIP"]
-    first = FirstMessage(address, username, password, second(kube)["stream"])
-    told = wish(kube, active=2, standby=0)
-    assert first.came.wait(60), "no reading came over the woken channel within a minute"
-    assert first.at is not None
-    seconds_until(kube, told, "Active")
-    return first.at - told
+PARTS: Final = {"sensors": _sensors, "saturation": _saturation, "waking": _waking, "gateway": _gateway}
 
 
 def main() -> int:
-    """Measure and write out/bench/channels.json; 1 if anything was lost."""
-    kube = install.cluster()
-    install.chart(kube, install.images())
-    install.plant(kube, NAMESPACE, None, slower)
-    woken: list[float] = []
-    up: list[float] = []
-    asleep: list[float] = []
-    for number in range(1, REPEATS + 1):
-        up.append(seconds_until(kube, wish(kube, active=1, standby=1), "Standby"))
-        woken.append(wake(kube))
-        asleep.append(seconds_until(kube, wish(kube, active=1, standby=0), "Asleep"))
-        wait_until("the end of its pod", lambda: is_gone(kube), timeout_seconds=60, explain=lambda: "it is there")
-        print(
-            f"  {number}/{REPEATS}: asleep to standby {up[-1]:.1f} s, standby to first reading {woken[-1]:.2f} s, "
-            f"active to asleep {asleep[-1]:.1f} s",
-            flush=True,
-        )
-    live.follow_day(kube, NAMESPACE, timeout_seconds=1800)
-    readings = live.audit(kube, NAMESPACE)["readings"]
-    results = [
-        result("wake, standby to first reading, p50", "s", woken),
-        result(
-            "wake, standby to first reading, p95",
-            "s",
-            woken,
-            value=percentile(woken, 0.95),
-            target=WAKE_TARGET_SECONDS,
-        ),
-        result("asleep to standby (a pod's start), p50", "s", up),
-        result("sleep, active to asleep, p50", "s", asleep),
-        result("sleep, active to asleep, p95", "s", asleep, value=percentile(asleep, 0.95)),
-        result("readings confirmed meanwhile", "1", [readings["confirmed"]]),
-        result("readings lost", "1", [readings["lost"]], target=0),
-        result("readings duplicated", "1", [readings["duplicated"]], target=0),
-    ]
-    limits = {"channel cpu": "500m", "channel memory": "512Mi"}
-    write(
-        "channels",
-        limits=limits,
-        versions=running_versions(kube, NAMESPACE, plant.VPP),
-        repeats=REPEATS,
-        results=results,
-    )
-    install.remove(kube, NAMESPACE)
-    return 1 if readings["lost"] or readings["duplicated"] else 0
+    """Run the parts; 1 if one of them lost anything."""
+    parser = argparse.ArgumentParser(description="what channels carry, and how they wake and sleep")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}, separated by commas")
+    for module in PARTS.values():
+        module.add_arguments(parser)
+    arguments = parser.parse_args()
+    chosen = arguments.parts.split(",")
+    for name in chosen:
+        if name not in PARTS:
+            parser.error(f"there is no part {name!r}; there are {', '.join(PARTS)}")
+    failed = 0
+    for name in chosen:
+        started = time.monotonic()
+        print(f"channels: {name}", flush=True)
+        failed |= PARTS[name].run(arguments, sys.argv[1:])
+        print(f"channels: {name} took {time.monotonic() - started:.0f} s", flush=True)
+    return failed
 
 
 if __name__ == "__main__":

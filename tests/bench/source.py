@@ -24,6 +24,7 @@ from pyspark.sql import SparkSession  # noqa: E402
 
 from tests.bench import _ways as ways  # noqa: E402
 from tests.bench._document import result, write  # noqa: E402
+from tests.bench._units import container_cpu_seconds  # noqa: E402
 from tests.integration.streams import Streams, a_reading  # noqa: E402
 from tests.servers import start as start_servers  # noqa: E402
 from vpp_contract.names import readings_key  # noqa: E402
@@ -67,11 +68,7 @@ def cpu_seconds_below(pid: int) -> float:
 
 def broker_cpu_seconds(kube: Kube) -> float:
     """Return the CPU seconds of the broker's container."""
-    script = (
-        "cat /sys/fs/cgroup/cpuacct/cpuacct.usage 2>/dev/null || "
-        "awk '/usage_usec/ {print $2 * 1000}' /sys/fs/cgroup/cpu.stat"
-    )
-    return int(kube.run("exec", "-n", NAMESPACE, f"{BROKER}-0", "--", "sh", "-c", script).split()[0]) / 1e9
+    return container_cpu_seconds(kube, NAMESPACE, f"{BROKER}-0")
 
 
 def fill(streams: Streams, name: str, messages: int, readings: int) -> None:

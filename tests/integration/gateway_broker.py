@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
 import pika
 
+from tests.integration.management import call
 from tests.servers import Servers
 from vpp_contract.readings import Reading, decode_batch
 from vpp_operator.ports import BrokerAddress
@@ -50,16 +48,7 @@ class GatewayBroker:
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """Call the management API."""
-        token = base64.b64encode(f"{self.address.username}:{self.address.password}".encode()).decode()
-        request = urllib.request.Request(
-            f"{self.address.management_url}/api/{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Basic {token}", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        return call(self.address, method, path, body)
 
     def connections(self, site: str) -> list[str]:
         """Return the names of a site's connections."""

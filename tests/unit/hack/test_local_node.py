@@ -93,16 +93,6 @@ def test_kube_router_may_read_and_write_nothing() -> None:
     assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
 
 
-@pytest.mark.parametrize(("rules", "lacking"), [("true", False), ("true\nfalse", True)])
-def test_a_kernel_that_takes_no_rules_over_sets_is_told(
-    monkeypatch: pytest.MonkeyPatch, rules: str, lacking: bool
-) -> None:
-    monkeypatch.setattr(packages, "_TRY_RULES", f"set -e\n{rules}\n")
-    # Whoever is not root has no network of his own to try in; what the shell says is what counts here.
-    monkeypatch.setattr(packages, "_OWN_NETWORK", ())
-    assert ("packet filter rules over IP sets and bridges" in packages.kernel_lacks()) is lacking
-
-
 def test_every_add_on_names_its_kind_and_is_known_by_its_name_only_once() -> None:
     documents = addons.manifests(INSTANCE.dns_service)
     keys = [(d["kind"], d["metadata"].get("namespace"), d["metadata"]["name"]) for d in documents]
@@ -231,7 +221,8 @@ def test_who_is_not_root_is_told_what_root_is_for_and_what_else_to_do(monkeypatc
         ("type veth", ["veth links"]),
         ("type bridge", ["bridges"]),
         ("MASQUERADE", ["address translation by iptables"]),
-        ("conntrack", ["connection tracking by iptables"]),
+        ("ctstate INVALID", ["connection tracking by iptables"]),
+        ("ipset create", ["network policies by iptables and ipset"]),
         ("statistic", ["load balancing by iptables"]),
     ],
 )
