@@ -19,7 +19,7 @@ from pathlib import Path
 
 from vpplocal.cluster import choice
 from vpplocal.errors import LocalError
-from vpplocal.packages import install_missing, node_packages
+from vpplocal.packages import TEST_PACKAGES, install_missing, node_packages
 from vpplocal.progress import duration
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,7 +144,7 @@ def everything(run: Run, parts: tuple[str, ...], arguments: list[str]) -> None:
     """Packages, environment, checks, cluster, images, and then every test."""
     with run.part("packages"):
         if choice() == "node":  # elsewhere no root is needed, unless images are built without Docker
-            install_missing(node_packages())
+            install_missing(node_packages() | TEST_PACKAGES)
     _venv(run)
     prepare(run)
     pytest(run, parts, arguments)

@@ -31,6 +31,8 @@ IMAGE_PACKAGES = {
     "catatonit": "/usr/bin/catatonit",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
 }
+TEST_PACKAGES = {"maven": "/usr/bin/mvn"}
+"""What tests need besides; see tests/perftest."""
 COMPILER_PACKAGES = {"gcc": "/usr/bin/gcc", "libc6-dev": "/usr/include/stdio.h"}
 LANGUAGE_PACKAGES = {"golang-go": "/usr/bin/go", "cargo": "/usr/bin/cargo"}
 FIRST_DEBIAN_WITH_LANGUAGES = 13

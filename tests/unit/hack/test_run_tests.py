@@ -69,7 +69,7 @@ def test_the_local_nodes_packages_are_installed_for_the_local_node_only(
 def test_a_skipped_test_fails_a_full_run(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_tests.Run()
     for step in ("install_missing", "_venv", "prepare"):
-        monkeypatch.setattr(run_tests, step, lambda *_: None)
+        monkeypatch.setattr(run_tests, step, lambda *_, **__: None)
     monkeypatch.setattr(run_tests, "pytest", lambda run, *_: run.tests.update(run_tests._count(report)))
     run_tests.everything(run, run_tests.PARTS, [])
     assert run.failures == ["1 skipped (a full run skips no test)"]
