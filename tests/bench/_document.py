@@ -49,6 +49,12 @@ def result(
     }
 
 
+def not_measured(metric: str, unit: str, reason: str) -> dict[str, Any]:
+    """Return a row without a figure, that says why there is none."""
+    row = result(metric, unit, [0.0], reason=reason)
+    return {**row, "samples": [], "median": None}
+
+
 def percentile(samples: Sequence[float], share: float) -> float:
     """Return the smallest sample that at least this share of all samples do not exceed."""
     ordered = sorted(samples)
