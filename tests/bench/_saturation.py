@@ -21,7 +21,7 @@ from tests.bench._workload import Stream
 NAMESPACE: Final = "vpp-bench-saturation"
 CONNECTIONS: Final = 6
 READINGS: Final = 100
-BOUND_SECONDS: Final = 4.0
+BOUND_SECONDS: Final = 2.0
 """What gateways may hold back, in seconds of one unit's saturation."""
 PAPER_MB_PER_SECOND: Final = tuple(range(10, 101, 10))
 """The axis of the paper's Fig. 10."""
@@ -31,9 +31,9 @@ FULL_PUBLISHER: Final = 0.85
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this part's options."""
     parser.add_argument("--multiples", type=numbers, default="0.5,1,1.5,2,3,5", help="of one unit's saturation")
-    parser.add_argument("--load-seconds", type=float, default=10.0, help="how long each multiple is offered")
+    parser.add_argument("--load-seconds", type=float, default=8.0, help="how long each multiple is offered")
     parser.add_argument("--saturations", type=int, default=3, help="how often the saturation is measured")
-    parser.add_argument("--unit-cpu", default="250m", help="the CPU limit of each unit for Fig. 10")
+    parser.add_argument("--unit-cpu", default="100m", help="the CPU limit of each unit for Fig. 10")
     parser.add_argument("--units", type=int, default=MOST_UNITS, help=f"units at most, {MOST_UNITS} or fewer")
 
 
