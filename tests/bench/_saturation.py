@@ -76,7 +76,7 @@ def point(units: Sequence[Unit], multiple: float, saturated: float, seconds: flo
         "offered": found.sent.offered,
         "confirmed": len(found.sent.confirmed),
         "stored": found.stored.messages,
-        "lost": found.lost + found.sent.left,
+        "lost": found.lost,
         "surplus": found.surplus,
         "units_cpu_cores": sum(found.cpu_cores),
         "publisher_cpu_cores": found.sent.cpu_cores,

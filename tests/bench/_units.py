@@ -103,8 +103,8 @@ class Measured:
 
     @property
     def lost(self) -> int:
-        """Messages that were confirmed and are in no stream."""
-        return len(set(self.sent.confirmed) - set(self.stored.identities))
+        """Messages that were confirmed and are in no stream, or were accepted and never confirmed."""
+        return len(set(self.sent.confirmed) - set(self.stored.identities)) + self.sent.left
 
     @property
     def surplus(self) -> int:
