@@ -181,7 +181,7 @@ def test_readings_reach_the_twin_through_every_type_of_exchange(
                 assert not device.ended.is_set()
             expected = {(f"{SITE}/pv", 20), (f"{SITE}/meter", 3)}
         driver.wait_for_readings(sum(count for _, count in expected))
-    rows = spark.read.parquet(driver.settings.storage.history).groupBy("der").count().collect()
+    rows = spark.read.parquet(driver.settings.storage.recent).groupBy("der").count().collect()
     assert {(row["der"], row["count"]) for row in rows} == expected
 
 

@@ -32,8 +32,9 @@ from vpp_workloads.gateway.gateway import Gateway
 from vpp_workloads.gateway.settings import Settings
 from vpp_workloads.streaming import stateful
 from vpp_workloads.streaming.audit.__main__ import read_states
-from vpp_workloads.streaming.audit.compare import LEDGER_FIELDS, current_values, join_identities
-from vpp_workloads.streaming.audit.files import LocalFiles, read_history
+from vpp_workloads.streaming.audit.compare import HISTORY_FIELDS, LEDGER_FIELDS, current_values, join_identities
+from vpp_workloads.streaming.files import LocalFiles
+from vpp_workloads.streaming.history.rows import read_all
 from vpp_workloads.streaming.influx import Influx
 from vpp_workloads.streaming.source import RabbitMQStreams
 
@@ -47,7 +48,7 @@ CLEAN = {"lost": 0, "duplicated": 0, "phantom": 0, "inversions": 0}
 def found_by_the_checker(driver: Driver, ledger: Sequence[Identity]) -> dict[str, int]:
     """Return what the audit says of this history and this ledger, without what is merely counted."""
     columns = [list(values) for values in zip(*ledger, strict=True)]
-    history = read_history(LocalFiles(Path(driver.settings.storage.url.removeprefix("file://"))))
+    history = read_all(LocalFiles(Path(driver.settings.storage.url.removeprefix("file://"))), HISTORY_FIELDS)
     influx = Influx(driver.settings.influx)
     try:
         states = read_states(influx, driver.settings.vpp)

@@ -45,7 +45,7 @@ def test_influxdb_away_and_a_new_driver_count_every_reading_once(
     streams.publish("q-0", site_batches("house-01", range(40, 70)))  # 10 of each DER are sent a second time
     with driver.running():
         driver.wait_for_readings(140, duplicates=20)
-    rows = spark.read.parquet(driver.settings.storage.history).collect()
+    rows = spark.read.parquet(driver.settings.storage.recent).collect()
     identities = [(row.der, row.boot, row.seq) for row in rows]
     assert len(identities) == len(set(identities))
     assert set(identities) == {(f"house-01/{name}", 1, seq) for name in ("pv", "load") for seq in range(70)}

@@ -43,6 +43,7 @@ TWIN_ENERGY_MEASUREMENT: Final = "twin_energy"
 TWIN_BATCHES_MEASUREMENT: Final = "twin_batches"
 
 HISTORY_FOLDER: Final = "history"
+RECENT_FOLDER: Final = "recent"
 POISON_FOLDER: Final = "poison"
 CHECKPOINT_FOLDER: Final = "checkpoint"
 

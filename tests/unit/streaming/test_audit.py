@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
-from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,9 +24,7 @@ from vpp_workloads.streaming.audit.compare import (
     percentiles,
     site_rows,
 )
-from vpp_workloads.streaming.audit.files import LocalFiles, WebHdfsFiles, open_files, read_history
 from vpp_workloads.streaming.errors import StreamingError
-from vpp_workloads.streaming.settings import StorageSettings
 
 Identity = tuple[str, int, int]
 SENT: list[Identity] = [(der, 1, seq) for der in ("a/pv", "a/load", "b/pv") for seq in range(10)]
@@ -153,23 +147,9 @@ def test_sites_have_their_own_row() -> None:
     assert rows[1]["latency_ms_p99"] == 7.0
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> Path:
-    (tmp_path / "checkpoint/commits").mkdir(parents=True)
-    for batch, content in enumerate((SENT[:10], SENT[10:20], SENT[20:])):
-        folder = tmp_path / f"history/batch_id={batch}"
-        folder.mkdir(parents=True)
-        pq.write_table(a_history(content).drop_columns(["batch_id"]), folder / "part-0.parquet")
-        (folder / "_SUCCESS").touch()
-    for batch in (0, 1):
-        (tmp_path / f"checkpoint/commits/{batch}").touch()
-    return tmp_path
-
-
 class _Server(HTTPServer):
-    """A name node and a simulator in one: it redirects every file as name nodes do."""
+    """A simulator."""
 
-    root: Path
     answers: dict[str, bytes]
 
 
@@ -177,19 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        path, _, query = unquote(self.path).partition("?")
-        content = self.server.answers.get(path)
-        target = self.server.root / path.removeprefix("/webhdfs/v1/vpp/")
-        if content is None and query == "op=LISTSTATUS" and target.is_dir():
-            entries = [{"pathSuffix": entry.name} for entry in target.iterdir()]
-            content = json.dumps({"FileStatuses": {"FileStatus": entries}}).encode()
-        elif content is None and query == "op=OPEN" and target.is_file():
-            self.send_response(307)
-            self.send_header("Location", f"{self.path}&from=datanode")
-            self.end_headers()
-            return
-        elif content is None and query.endswith("from=datanode"):
-            content = target.read_bytes()
+        content = self.server.answers.get(self.path)
         self.send_response(404 if content is None else 200)
         self.end_headers()
         self.wfile.write(content or b"")
@@ -198,9 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(storage: Path) -> Iterator[_Server]:
+def server() -> Iterator[_Server]:
     server = _Server(("127.0.0.1", 0), _Handler)
-    server.root, server.answers = storage, {}
+    server.answers = {}
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -211,33 +179,6 @@ def server(storage: Path) -> Iterator[_Server]:
 
 def url_of(server: _Server) -> str:
     return f"http://127.0.0.1:{server.server_address[1]}"
-
-
-def test_the_history_is_what_finished_batches_hold(storage: Path, server: _Server) -> None:
-    settings = StorageSettings(url="hdfs://name-node:8020/vpp", webhdfs_url=url_of(server))
-    over_http = open_files(settings)
-    assert isinstance(over_http, WebHdfsFiles)
-    for files in (over_http, LocalFiles(storage)):
-        history = read_history(files)
-        assert history["batch_id"].to_pylist() == [0] * 10 + [1] * 10
-        assert sorted(zip(*(history[name].to_pylist() for name in ("der", "boot", "seq")), strict=True)) == sorted(
-            SENT[:20]
-        )
-
-
-def test_no_history_yet_is_an_empty_one(tmp_path: Path, server: _Server) -> None:
-    assert len(read_history(LocalFiles(tmp_path / "elsewhere"))) == 0
-    assert len(read_history(WebHdfsFiles(url_of(server), "/elsewhere"))) == 0
-
-
-def test_a_name_node_that_does_not_answer_is_named() -> None:
-    with pytest.raises(StreamingError, match=r"HDFS does not answer http://127\.0\.0\.1:9/"):
-        read_history(WebHdfsFiles("http://127.0.0.1:9", "/vpp"))
-
-
-def test_a_storage_that_cannot_be_read_here_is_refused() -> None:
-    with pytest.raises(StreamingError, match="set VPP_WEBHDFS_URL"):
-        open_files(StorageSettings(url="hdfs://name-node:8020/vpp", webhdfs_url=""))
 
 
 def test_the_ledger_is_read_as_it_streams(server: _Server) -> None:

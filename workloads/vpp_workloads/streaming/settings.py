@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vpp_contract import environment as env
-from vpp_contract.names import CHECKPOINT_FOLDER, DRIVER_PORT, HISTORY_FOLDER, POISON_FOLDER
+from vpp_contract.names import CHECKPOINT_FOLDER, DRIVER_PORT, POISON_FOLDER, RECENT_FOLDER
 from vpp_workloads.streaming.amqp import Broker
+from vpp_workloads.streaming.history.plan import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +29,9 @@ class StorageSettings:
     webhdfs_url: str
 
     @property
-    def history(self) -> str:
-        """Folder of accepted readings."""
-        return f"{self.url}/{HISTORY_FOLDER}"
+    def recent(self) -> str:
+        """Folder of accepted readings, batch by batch, until they are in the history."""
+        return f"{self.url}/{RECENT_FOLDER}"
 
     @property
     def poison(self) -> str:
@@ -91,6 +92,19 @@ def storage_settings(environ: Mapping[str, str]) -> StorageSettings:
             f"{env.STORAGE_URL} is {url!r}; give a URL such as hdfs://HOST:8020/vpp or file:///data/vpp"
         )
     return StorageSettings(url=url, webhdfs_url=env.text(environ, env.WEBHDFS_URL, "none").removesuffix("none"))
+
+
+def history_limits(environ: Mapping[str, str]) -> Limits:
+    """Return what bounds a fold of the history.
+
+    Raises:
+        SettingError: one is malformed.
+    """
+    return Limits(
+        full_bytes=env.integer(environ, env.HISTORY_FILE_BYTES, 128 * 1024 * 1024, minimum=1),
+        round_batches=env.integer(environ, env.HISTORY_ROUND_BATCHES, 300, minimum=1),
+        grace_seconds=env.integer(environ, env.HISTORY_GRACE_SECONDS, 3600),
+    )
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,11 +18,10 @@ from pyspark.sql import functions as F  # noqa: N812 - Spark's custom
 
 from vpp_contract.marks import Mark
 from vpp_workloads.streaming import columns
+from vpp_workloads.streaming.history.rows import BATCH_FOLDER
 from vpp_workloads.streaming.influx import Influx
 from vpp_workloads.streaming.points import batch_line, energy_line, state_line
 from vpp_workloads.streaming.settings import StorageSettings
-
-BATCH_FOLDER: Final = "batch_id="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +97,7 @@ class BatchSink:
 
     def _write_files(self, frame: DataFrame, batch_id: int, counts: Counts) -> None:
         kinds = (
-            (counts.accepted, columns.READING_ROW, columns.HISTORY_COLUMNS, self._storage.history),
+            (counts.accepted, columns.READING_ROW, columns.HISTORY_COLUMNS, self._storage.recent),
             (counts.poison + counts.lost_offsets, columns.FAULT_ROW, columns.POISON_COLUMNS, self._storage.poison),
         )
         for count, row, names, folder in kinds:

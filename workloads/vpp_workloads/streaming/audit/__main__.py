@@ -21,6 +21,7 @@ import pyspark
 from vpp_contract import environment as env
 from vpp_contract.names import TWIN_BATCHES_MEASUREMENT, TWIN_ENERGY_MEASUREMENT, TWIN_STATE_MEASUREMENT
 from vpp_workloads.streaming.audit.compare import (
+    HISTORY_FIELDS,
     LEDGER_FIELDS,
     Energies,
     State,
@@ -31,8 +32,9 @@ from vpp_workloads.streaming.audit.compare import (
     percentiles,
     site_rows,
 )
-from vpp_workloads.streaming.audit.files import open_files, read_history
 from vpp_workloads.streaming.errors import StreamingError
+from vpp_workloads.streaming.files import open_files
+from vpp_workloads.streaming.history.rows import read_all
 from vpp_workloads.streaming.influx import Influx
 from vpp_workloads.streaming.settings import influx_settings, storage_settings
 
@@ -131,7 +133,7 @@ def audit(ledger_url: str, environ: Mapping[str, str]) -> dict[str, Any]:
     finally:
         influx.close()
     ledger, source = read_ledger(ledger_url), read_source(ledger_url)
-    history = read_history(open_files(storage_settings(environ)))
+    history = read_all(open_files(storage_settings(environ)), HISTORY_FIELDS)
     identities = join_identities(ledger, history)
     latency = latencies_ms(history, committed_us)
     return {
