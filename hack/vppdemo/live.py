@@ -41,7 +41,7 @@ class LiveLine:
 
 def resources_line(kube: Kube, namespace: str) -> str:
     """Return one line on what is ready yet: pods, and each resource's Ready condition with its message."""
-    pods = kube.get("pods", "-n", namespace)["items"]
+    pods = [pod for pod in kube.get("pods", "-n", namespace)["items"] if pod["status"].get("phase") != "Succeeded"]
     ready = sum(_condition(pod, "Ready").get("status") == "True" for pod in pods)
     parts = [f"{ready}/{len(pods)} pods ready"]
     for kind, name in (("vppcluster", VPP), ("queuechannel", CHANNELS)):

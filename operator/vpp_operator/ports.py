@@ -42,6 +42,7 @@ CONFIG_MAP: Final = Kind(api_version="v1", kind="ConfigMap", plural="configmaps"
 SECRET: Final = Kind(api_version="v1", kind="Secret", plural="secrets")
 DISRUPTION_BUDGET: Final = Kind(api_version="policy/v1", kind="PodDisruptionBudget", plural="poddisruptionbudgets")
 NETWORK_POLICY: Final = Kind(api_version="networking.k8s.io/v1", kind="NetworkPolicy", plural="networkpolicies")
+CRON_JOB: Final = Kind(api_version="batch/v1", kind="CronJob", plural="cronjobs")
 POD: Final = Kind(api_version="v1", kind="Pod", plural="pods")
 VOLUME_CLAIM: Final = Kind(api_version="v1", kind="PersistentVolumeClaim", plural="persistentvolumeclaims")
 EVENT: Final = Kind(api_version="v1", kind="Event", plural="events")
@@ -50,7 +51,7 @@ VPP_CLUSTER: Final = Kind(api_version="vpp.energy/v1alpha1", kind="VPPCluster", 
 QUEUE_CHANNEL: Final = Kind(api_version="vpp.energy/v1alpha1", kind="QueueChannel", plural="queuechannels")
 NANO_GRID: Final = Kind(api_version="vpp.energy/v1alpha1", kind="NanoGrid", plural="nanogrids")
 
-OWNED_KINDS: Final = (STATEFUL_SET, SERVICE, CONFIG_MAP, SECRET, DISRUPTION_BUDGET, NETWORK_POLICY)
+OWNED_KINDS: Final = (STATEFUL_SET, SERVICE, CONFIG_MAP, SECRET, DISRUPTION_BUDGET, NETWORK_POLICY, CRON_JOB)
 """Kinds the operator makes, and removes when they are no longer wanted."""
 PLANT_KINDS: Final = (VPP_CLUSTER, QUEUE_CHANNEL, NANO_GRID)
 ALL_KINDS: Final = (*OWNED_KINDS, *PLANT_KINDS, POD, VOLUME_CLAIM, EVENT, LEASE)

@@ -41,6 +41,7 @@ TABLE_OF_RIGHTS = {
     ("", "secrets"): "get list watch create patch delete",
     ("policy", "poddisruptionbudgets"): "get list create patch delete",
     ("networking.k8s.io", "networkpolicies"): "get list create patch delete",
+    ("batch", "cronjobs"): "get list create patch delete",
     ("", "pods"): "list watch patch delete",
     ("", "persistentvolumeclaims"): "list delete",
     ("", "events"): "create",

@@ -133,6 +133,26 @@ CASES: Final = (
         sentence="storage.url must be a folder in HDFS, such as hdfs://name-node:8020/vpp; no other kind works yet",
     ),
     Case(
+        rule="storage-webhdfs-external-only",
+        kind="VPPCluster",
+        taken={
+            "storage": {
+                "type": "External",
+                "url": "hdfs://plants/vpp",
+                "webhdfsUrl": "http://name-node:9870",
+            }
+        },
+        refused={"storage": {"webhdfsUrl": "http://name-node:9870"}},
+        sentence="storage.webhdfsUrl is for type External only; remove it or set type to External",
+    ),
+    Case(
+        rule="compaction-file-size",
+        kind="VPPCluster",
+        taken={"storage": {"compaction": {"fileSize": "1Mi"}}},
+        refused={"storage": {"compaction": {"fileSize": "64k"}}},
+        sentence="storage.compaction.fileSize must be at least 1Mi; smaller files make every query slow",
+    ),
+    Case(
         rule="storage-replication",
         kind="VPPCluster",
         taken={"storage": {"dataNodes": 3, "replication": 3}},

@@ -8,6 +8,41 @@ from typing import ClassVar
 from vpp_operator.api.schema import BYTES, Rule, described
 from vpp_operator.api.shared import Reference
 
+_CRON = r"^(@(hourly|daily|weekly|monthly)|[-0-9*/,A-Za-z]+( [-0-9*/,A-Za-z]+){4})$"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compaction:
+    """How the driver's small files become the history: large files by date and kind."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="compaction-file-size",
+            rule="quantity(self.fileSize).compareTo(quantity('1Mi')) >= 0",
+            message="storage.compaction.fileSize must be at least 1Mi; smaller files make every query slow",
+        ),
+    )
+
+    schedule: str = described(
+        "When, as a cron expression in UTC. A reading is in the history after the next run.",
+        default="*/10 * * * *",
+        pattern=_CRON,
+        longest=100,
+    )
+    suspend: bool = described("True: no run begins. Readings wait in `recent`.", default=False)
+    file_size: str = described(
+        "A file of this size is full and not written again; smaller ones are carried on by the next run.",
+        default="128Mi",
+        pattern=BYTES,
+        longest=20,
+    )
+    grace_seconds: int = described(
+        "How long files stay readable, in s, after larger ones have taken their place: the longest query's duration.",
+        default=3600,
+        minimum=60,
+        maximum=604800,
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
@@ -28,6 +63,11 @@ class Storage:
             name="storage-url-hdfs",
             rule="self.url == '' || self.url.matches('^hdfs://[^/]+/.')",
             message="storage.url must be a folder in HDFS, such as hdfs://name-node:8020/vpp; no other kind works yet",
+        ),
+        Rule(
+            name="storage-webhdfs-external-only",
+            rule="self.type == 'External' || self.webhdfsUrl == ''",
+            message="storage.webhdfsUrl is for type External only; remove it or set type to External",
         ),
         Rule(
             name="storage-replication",
@@ -67,6 +107,17 @@ class Storage:
         default="",
         pattern=r"^(hdfs://[^/]+/.+)?$",
         longest=1024,
+    )
+    webhdfs_url: str = described(
+        "HTTP address of the external HDFS name node, through which its history is compacted and audited. "
+        "Empty: port 9870 of the host in url.",
+        default="",
+        pattern=r"^(https?://.+)?$",
+        longest=1024,
+    )
+    compaction: Compaction = described(
+        "How small files become the history.",
+        default=Compaction(),
     )
     secret_ref: Reference | None = described(
         "Secret with the external file system's credentials.", default=None, pending=True

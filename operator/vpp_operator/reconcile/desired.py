@@ -17,6 +17,7 @@ from vpp_operator.resources import names
 from vpp_operator.resources.channel import channel_pods, channels
 from vpp_operator.resources.control import control_address, control_broker
 from vpp_operator.resources.hdfs import hdfs
+from vpp_operator.resources.history import history
 from vpp_operator.resources.images import Images
 from vpp_operator.resources.influxdb import influxdb
 from vpp_operator.resources.metadata import Owner
@@ -85,6 +86,7 @@ def desired(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
     wanted += spark(owner, spec, images, workers_per_pool(spec))
     marks = any(channel.spec.durability == "EndToEnd" for channel in plan.channels)
     wanted += driver(owner, spec, images, {"reader": dict(reader), "influx": dict(plan.influx)}, marks=marks)
+    wanted += history(owner, spec, images)
     wanted += network_policies(owner, spec, [channel.spec for channel in plan.channels], plan.operator_namespace)
     return wanted + _sites(plan, accounts)
 

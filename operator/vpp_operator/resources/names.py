@@ -63,6 +63,11 @@ def driver(vpp: str) -> str:
     return f"{vpp}-driver"
 
 
+def history(vpp: str) -> str:
+    """Return the CronJob that folds the history."""
+    return f"{vpp}-history"
+
+
 def simulator(vpp: str) -> str:
     """Return the simulator's StatefulSet, Service and ConfigMap."""
     return f"{vpp}-simulator"

@@ -137,7 +137,7 @@ def _pool(owner: Owner, spec: VPPClusterSpec, images: Images, pool: WorkerPool, 
         'exec spark-class org.apache.spark.deploy.worker.Worker --host "$(hostname -f)"'
         f" --cores {pool.cores} --memory {executor_heap_mib(pool)}m --webui-port {WORKER_WEB_PORT} {master_url(owner)}"
     )
-    volumes, mounts, affinity = _shared_volume(owner, spec)
+    volumes, mounts, affinity = shared_volume(owner, spec)
     return Workload(
         name=names.pool(owner.vpp, pool.name),
         component=WORKER,
@@ -232,10 +232,10 @@ def _base() -> dict[str, str]:
     return {"HOME": "/tmp", "HADOOP_USER_NAME": "vpp", "SPARK_NO_DAEMONIZE": "true"}
 
 
-def _shared_volume(
+def shared_volume(
     owner: Owner, spec: VPPClusterSpec
 ) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...], dict[str, Any] | None]:
-    """Return what workers need to write to the driver's volume: they mount it too, on the same node."""
+    """Return what other pods need to write to the driver's volume: they mount it too, on the same node."""
     if spec.storage.type != "Volume":
         return (), (), None
     claim = f"{_SHARED}-{names.driver(owner.vpp)}-0"

@@ -91,6 +91,38 @@ def stateful_set(owner: Owner, workload: Workload) -> dict[str, Any]:
     }
 
 
+def cron_job(
+    owner: Owner, workload: Workload, *, schedule: str, suspend: bool, deadline_seconds: int
+) -> dict[str, Any]:
+    """Return a CronJob of which one run at most is under way; the last one and the last failed one stay to be read."""
+    labels = {**common_labels(owner.vpp, workload.component), **(workload.labels or {})}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": metadata(owner, workload.name, workload.component, labels=workload.labels),
+        "spec": {
+            "schedule": schedule,
+            "timeZone": "Etc/UTC",
+            "suspend": suspend,
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": 300,
+            "successfulJobsHistoryLimit": 1,
+            "failedJobsHistoryLimit": 1,
+            "jobTemplate": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "backoffLimit": 0,
+                    "activeDeadlineSeconds": deadline_seconds,
+                    "template": {
+                        "metadata": {"labels": labels},
+                        "spec": {"restartPolicy": "Never", **_pod(workload)},
+                    },
+                },
+            },
+        },
+    }
+
+
 def _pod(workload: Workload) -> dict[str, Any]:
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vpp_workloads.streaming.files import Entry
+from vpp_workloads.streaming.files import Entry, Files
 from vpp_workloads.streaming.history.rows import RECENT_SCHEMA
 
 DAY_US = 86_400_000_000
@@ -69,7 +69,7 @@ class MemoryFiles:
 class Stopping:
     """The same storage for a caller that is stopped: `stop` is called before its change of this number."""
 
-    def __init__(self, files: MemoryFiles, at: int, stop: Callable[[], None]) -> None:
+    def __init__(self, files: Files, at: int, stop: Callable[[], None]) -> None:
         self._files, self._at, self._stop = files, at, stop
         self.changes = 0
 
