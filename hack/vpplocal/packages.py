@@ -144,7 +144,7 @@ _KERNEL_PROBES = {
     "address translation by iptables": "iptables -t nat -A POSTROUTING -m mark --mark 1 -j MASQUERADE",
     "connection tracking by iptables": "iptables -A FORWARD -m conntrack --ctstate INVALID -j DROP",
     "network policies by iptables and ipset": _POLICY_RULES,
-    "load balancing by iptables": "iptables -t nat -A PREROUTING -m statistic --mode random --probability 0.5 -j ACCEPT",
+    "load balancing by iptables": "iptables -t nat -A OUTPUT -m statistic --mode random --probability 0.5 -j ACCEPT",
 }
 
 

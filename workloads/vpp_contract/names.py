@@ -41,6 +41,9 @@ METRIC_FIELDS: Final = (
 TWIN_STATE_MEASUREMENT: Final = "twin_state"
 TWIN_ENERGY_MEASUREMENT: Final = "twin_energy"
 TWIN_BATCHES_MEASUREMENT: Final = "twin_batches"
+TWIN_HEALTH_MEASUREMENT: Final = "twin_health"
+TWIN_PLANT_MEASUREMENT: Final = "twin_plant"
+TWIN_SETPOINTS_MEASUREMENT: Final = "twin_setpoints"
 
 HISTORY_FOLDER: Final = "history"
 RECENT_FOLDER: Final = "recent"

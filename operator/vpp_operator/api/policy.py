@@ -82,10 +82,16 @@ class Dispatch:
     """What the plant as a whole shall deliver."""
 
     target_kw: float = described(
-        "Power of the whole plant, in kW; positive is delivery to the grid.", pending=True, default=0.0
+        "Power of the whole plant, in kW; positive is delivery to the grid. DERs hear of a change within about a "
+        "minute.",
+        default=0.0,
     )
     order: tuple[str, ...] = described(
-        "DER kinds in the order they are called on.", default=(), longest=6, enum=KINDS, pending=True
+        "DER kinds in the order they are called on; others are left to themselves. Empty: battery, then ev. Loads are "
+        "never called on.",
+        default=(),
+        longest=6,
+        enum=KINDS,
     )
 
 

@@ -126,7 +126,9 @@ class VPPClusterSpec:
     )
     predictor: Predictor = described("How required resources are foreseen.", default=Predictor())
     stabilisation: Stabilisation = described("How long a need must last.", default=Stabilisation())
-    dispatch: Dispatch | None = described("What the plant shall deliver.", default=None, pending=True)
+    dispatch: Dispatch | None = described(
+        "What the plant shall deliver; without it every DER does as it likes.", default=None
+    )
     community: Community | None = described(
         "How the sites plan and trade as one energy community; without it each site is on its own.",
         default=None,

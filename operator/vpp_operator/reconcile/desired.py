@@ -23,6 +23,7 @@ from vpp_operator.resources.influxdb import influxdb
 from vpp_operator.resources.metadata import Owner
 from vpp_operator.resources.nanogrid import gateway_secret, gateway_settings
 from vpp_operator.resources.network import network_policies
+from vpp_operator.resources.plant import plant_settings
 from vpp_operator.resources.secret_values import secret
 from vpp_operator.resources.simulator import simulator, simulator_settings
 from vpp_operator.resources.spark import driver, spark, workers_per_pool
@@ -87,6 +88,7 @@ def desired(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
     marks = any(channel.spec.durability == "EndToEnd" for channel in plan.channels)
     wanted += driver(owner, spec, images, {"reader": dict(reader), "influx": dict(plan.influx)}, marks=marks)
     wanted += history(owner, spec, images)
+    wanted.append(plant_settings(owner, spec, {site.owner.name: site.spec for site in plan.sites}))
     wanted += network_policies(owner, spec, [channel.spec for channel in plan.channels], plan.operator_namespace)
     return wanted + _sites(plan, accounts)
 

@@ -68,6 +68,11 @@ def history(vpp: str) -> str:
     return f"{vpp}-history"
 
 
+def plant(vpp: str) -> str:
+    """Return the ConfigMap with what the driver is told of the plant."""
+    return f"{vpp}-plant"
+
+
 def simulator(vpp: str) -> str:
     """Return the simulator's StatefulSet, Service and ConfigMap."""
     return f"{vpp}-simulator"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from vpp_contract import environment as variables
 from vpp_contract.names import DRIVER_PORT, VPP_LABEL
+from vpp_contract.plant import PLANT_FILE
 from vpp_operator.api.vppcluster import VPPClusterSpec, WorkerPool
 from vpp_operator.resources import names
 from vpp_operator.resources.control import control_address
@@ -23,7 +24,17 @@ from vpp_operator.resources.metadata import (
     service,
 )
 from vpp_operator.resources.quantities import mebibytes
-from vpp_operator.resources.workload import Claim, Workload, http, probes, scrape, stateful_set, tcp
+from vpp_operator.resources.workload import (
+    Claim,
+    Workload,
+    config_mount,
+    config_volume,
+    http,
+    probes,
+    scrape,
+    stateful_set,
+    tcp,
+)
 
 MASTER: Final = "spark-master"
 WORKER: Final = "worker"
@@ -38,6 +49,7 @@ _BESIDES_HEAP_MIB: Final = 640
 # Spark refuses executors whose heap, less a survivor space, is under one and a half times its reserve of 300 MiB.
 _SMALLEST_HEAP_MIB: Final = 512
 _SHARED: Final = "data"
+_PLANT_FOLDER: Final = "/etc/vpp/plant"
 
 
 def spark(owner: Owner, spec: VPPClusterSpec, images: Images, workers: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -188,6 +200,7 @@ def _driver(owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mappin
         variables.PROGRESS_PORT: str(DRIVER_PORT),
         variables.DRIVER_HOST: names.pod_host(f"{name}-0", name, owner.namespace),
         variables.MARKS: str(int(marks)),
+        variables.PLANT_FILE: f"{_PLANT_FOLDER}/{PLANT_FILE}",
         variables.EXECUTOR_MEMORY: f"{min(executor_heap_mib(pool) for pool in spec.worker_pools)}m",
         "SPARK_DRIVER_MEMORY": f"{heap}m",
     }
@@ -220,6 +233,8 @@ def _driver(owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mappin
         memory_request="384Mi",
         memory_limit=settings.driver.memory,
         environment=environment(values, hidden),
+        mounts=(config_mount("plant", _PLANT_FOLDER),),
+        volumes=(config_volume("plant", names.plant(owner.vpp)),),
         claims=claims,
         annotations=scrape(DRIVER_PORT),
         config_hash=digest(accounts),

@@ -182,3 +182,18 @@ def test_what_was_received_is_told_when_asked_for_repetitions_included() -> None
     assert [(row["start"], row["end"]) for row in step.received] == [(0, 3), (5, 7)]
     step = advance(step.state, columns_of([a_reading(seq=seq) for seq in (3, 4)]), window_hours=48, marks=True)
     assert [(row["start"], row["end"]) for row in step.received] == [(0, 7)]
+
+
+def flows(step: Step) -> dict[str, tuple[int, int, int, float, float]]:
+    return {der.decode(): tuple(row.tolist()) for der, row in zip(step.twin["der"].tolist(), step.flow, strict=True)}
+
+
+def test_the_flow_between_two_newest_readings_holds_every_reading_in_between_once() -> None:
+    first = take(EMPTY, a_reading(seq=0, kwh=1.0), a_reading(seq=1, kwh=-0.25))
+    assert flows(first) == {"house-01/pv": (-1, -1, 2, 1.0, 0.25)}
+    more = [a_reading(seq=seq, kwh=kwh) for seq, kwh in ((1, 9.0), (3, -1.0), (2, 0.5))]
+    second = take(first.state, *more, a_reading("house-01/load", seq=7, kwh=2.0))
+    assert flows(second) == {"house-01/pv": (1, 1, 2, 0.5, 1.0), "house-01/load": (-1, -1, 1, 2.0, 0.0)}
+    late = take(second.state, a_reading(seq=5), a_reading(boot=2, seq=0, kwh=0.5))
+    assert flows(late) == {"house-01/pv": (1, 3, 2, 1.5, 0.0)}
+    assert flows(take(late.state, a_reading(seq=4))) == {}

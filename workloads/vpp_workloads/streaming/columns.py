@@ -31,6 +31,13 @@ _FAULT: Final[tuple[tuple[str, DataType], ...]] = (
     ("payload", BinaryType()),
 )
 _QUANTITIES: Final[tuple[tuple[str, DataType], ...]] = tuple((name, DoubleType()) for name in QUANTITIES)
+_FLOW: Final[tuple[tuple[str, DataType], ...]] = (
+    ("after_boot", LongType()),
+    ("after_seq", LongType()),
+    ("flow_readings", LongType()),
+    ("charged_kwh", DoubleType()),
+    ("discharged_kwh", DoubleType()),
+)
 
 
 def _struct(*groups: tuple[tuple[str, DataType], ...]) -> StructType:
@@ -53,14 +60,14 @@ FAULT_ROW: Final = "fault"
 ENERGY_ROW: Final = "energy"
 """`event_time_us` is the START of the hour, `energy_kwh` and `seq` the sum and the number of readings in it so far."""
 TWIN_ROW: Final = "twin"
-"""The newest reading of a DER after this batch."""
+"""The newest reading of a DER after this batch, and what came since the newest before it: see `twin.FLOW_DTYPE`."""
 MARK_ROW: Final = "mark"
 """The numbers `seq` to before `end_offset` of a DER and boot have been received, some of them in this batch."""
 COUNTERS_ROW: Final = "counters"
 """`seq`: accepted, `boot`: duplicates, `offset`: late beyond the energy window, `created_us`: the newest;
 all of this batch and shard."""
 
-RESULT_SCHEMA: Final = _struct(((ROW, StringType()),), _IDENTITY, _QUANTITIES, _ORIGIN, _FAULT)
+RESULT_SCHEMA: Final = _struct(((ROW, StringType()),), _IDENTITY, _QUANTITIES, _ORIGIN, _FAULT, _FLOW)
 
 _ARROW: Final[dict[DataType, pa.DataType]] = {
     StringType(): pa.string(),

@@ -21,6 +21,8 @@ from vpp_workloads.streaming.errors import StreamingError
 from vpp_workloads.streaming.influx import Influx
 from vpp_workloads.streaming.listener import ProgressListener
 from vpp_workloads.streaming.marking import Marker
+from vpp_workloads.streaming.mirror import Mirror
+from vpp_workloads.streaming.operations import Operations
 from vpp_workloads.streaming.progress import Progress
 from vpp_workloads.streaming.server import serve
 from vpp_workloads.streaming.session import spark_options, start_session
@@ -84,9 +86,17 @@ def keep_running(
     """
     listener = ProgressListener(progress, marker.finished if marker is not None else None)
     spark.streams.addListener(listener)
+    operations = Operations(
+        Mirror(vpp=settings.vpp, started_us=time.time_ns() // 1000),
+        plant_file=settings.plant_file,
+        write=influx.write,
+        tell=progress.twin,
+    )
+    operations.start()
     try:
-        _restart_until(spark, settings, influx, progress, stop, marker)
+        _restart_until(spark, settings, influx, progress, stop, operations, marker)
     finally:
+        operations.stop()
         if not _is_dead(spark):
             spark.streams.removeListener(listener)
 
@@ -97,13 +107,14 @@ def _restart_until(
     influx: Influx,
     progress: Progress,
     stop: threading.Event,
+    operations: Operations,
     marker: Marker | None,
 ) -> None:
     failures = 0
     while not stop.is_set():
         started = time.monotonic()
         try:
-            query = _start(spark, settings, influx, progress, marker)
+            query = _start(spark, settings, influx, progress, operations, marker)
             while not query.awaitTermination(1):
                 progress.executors(_executors(spark))
                 if stop.is_set():
@@ -136,7 +147,12 @@ def _is_dead(spark: SparkSession) -> bool:
 
 
 def _start(
-    spark: SparkSession, settings: Settings, influx: Influx, progress: Progress, marker: Marker | None
+    spark: SparkSession,
+    settings: Settings,
+    influx: Influx,
+    progress: Progress,
+    operations: Operations,
+    marker: Marker | None,
 ) -> StreamingQuery:
     before: Finished = finished(spark, settings.storage.checkpoint)
     totals = last_totals(influx, settings.vpp, before.batch_id)
@@ -148,6 +164,7 @@ def _start(
         totals=totals,
         report=progress.written,
         taken=marker.taken if marker is not None else None,
+        mirror=operations.take,
     )
     reader = spark.readStream.format(SOURCE_NAME).options(
         controlHost=settings.control.host,

@@ -41,6 +41,7 @@ class Progress:
             "readings": asdict(Counts()),
             "rates": {"input_rows_per_second": 0.0, "processed_rows_per_second": 0.0},
             "durations_ms": {},
+            "twin": {},
         }
 
     def starting(self, reason: str) -> None:
@@ -65,6 +66,11 @@ class Progress:
         """A batch's results are out, but Spark has not committed it yet."""
         with self._lock:
             self._written[batch.batch_id] = batch
+
+    def twin(self, summary: Mapping[str, Any]) -> None:
+        """Say what the twin thinks of the plant."""
+        with self._lock:
+            self._values["twin"] = dict(summary)
 
     def executors(self, count: int | None) -> None:
         """Say how many executors Spark has at the moment; None when it needs none."""

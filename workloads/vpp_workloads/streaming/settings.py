@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vpp_contract import environment as env
 from vpp_contract.names import CHECKPOINT_FOLDER, DRIVER_PORT, POISON_FOLDER, RECENT_FOLDER
@@ -64,6 +65,8 @@ class Settings:
     executor_memory: str
     marks: bool = False
     """Whether gateways wait to hear what the twin has taken."""
+    plant_file: Path | None = None
+    """What the resources say of ratings and target; None: nothing is known."""
 
 
 def influx_settings(environ: Mapping[str, str]) -> InfluxSettings:
@@ -134,4 +137,5 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_cores=env.integer(environ, env.MAX_CORES, 0),
         executor_memory=env.text(environ, env.EXECUTOR_MEMORY, "1g"),
         marks=bool(env.integer(environ, env.MARKS, 0)),
+        plant_file=Path(environ[env.PLANT_FILE]) if environ.get(env.PLANT_FILE) else None,
     )

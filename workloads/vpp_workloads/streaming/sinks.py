@@ -7,9 +7,10 @@ where it is, everything before it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,7 +49,10 @@ class Written:
 
 
 class BatchSink:
-    """The function that Spark calls with each batch. `totals` grows by the batches that were written."""
+    """The function that Spark calls with each batch. `totals` grows by the batches that were written.
+
+    `mirror` gets the DERs' newest values, rows of `columns.TWIN_ROW`, once everything of the batch is out.
+    """
 
     def __init__(
         self,
@@ -59,9 +63,10 @@ class BatchSink:
         totals: Counts,
         report: Callable[[Written], None],
         taken: Callable[[int, list[Mark]], None] | None = None,
+        mirror: Callable[[Sequence[Mapping[str, Any]]], None] = lambda _rows: None,
     ) -> None:
         self._vpp, self._storage, self._influx, self._report = vpp, storage, influx, report
-        self._taken = taken
+        self._taken, self._mirror = taken, mirror
         self._totals = totals
 
     def __call__(self, frame: DataFrame, batch_id: int) -> None:
@@ -77,7 +82,8 @@ class BatchSink:
             counts, newest_us = _counts(results)
             clock.lap("process")
             with ThreadPoolExecutor(1, thread_name_prefix="influx") as other:
-                points = other.submit(self._influx.write, self._lines(results, batch_id))
+                twins = _only(results, columns.TWIN_ROW).to_pylist()
+                points = other.submit(self._influx.write, self._lines(results, twins, batch_id))
                 self._write_files(frame, batch_id, counts)
                 clock.lap("write_files")
                 points.result()
@@ -93,6 +99,7 @@ class BatchSink:
         self._totals = totals
         if self._taken is not None:
             self._taken(batch_id, _marks(results))
+        self._mirror(twins)
         self._report(Written(batch_id=batch_id, totals=totals, durations_ms=clock.laps))
 
     def _write_files(self, frame: DataFrame, batch_id: int, counts: Counts) -> None:
@@ -105,9 +112,9 @@ class BatchSink:
                 rows = frame.where(F.col(columns.ROW) == row).select(*names)
                 rows.coalesce(1).write.mode("overwrite").parquet(f"{folder}/{BATCH_FOLDER}{batch_id}")
 
-    def _lines(self, results: pa.Table, batch_id: int) -> list[str]:
+    def _lines(self, results: pa.Table, twins: Sequence[Mapping[str, Any]], batch_id: int) -> list[str]:
         energies = [energy_line(self._vpp, row) for row in _only(results, columns.ENERGY_ROW).to_pylist()]
-        states = [state_line(self._vpp, row, batch_id) for row in _only(results, columns.TWIN_ROW).to_pylist()]
+        states = [state_line(self._vpp, row, batch_id) for row in twins]
         return energies + states
 
 

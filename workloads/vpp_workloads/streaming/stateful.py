@@ -83,6 +83,8 @@ def _advance(
             [der.decode() for der in step.twin["der"].tolist()],
             step.twin["kind"],
             **{name: step.twin[name] for name in ("boot", "seq", "event_time_us", "created_us", *QUANTITIES)},
+            **{name: step.flow[name] for name in ("after_boot", "after_seq", "charged_kwh", "discharged_kwh")},
+            flow_readings=step.flow["readings"],
         ),
         *([_marks(step, names)] if len(step.received) else ()),
         _frame(

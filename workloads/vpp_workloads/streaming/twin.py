@@ -23,6 +23,17 @@ RECENT_WITHOUT_SEQUENCE: Final = 512
 NEWEST_DTYPE: Final = np.dtype(list(RECORD_FIELDS))
 ENERGY_DTYPE: Final = np.dtype([("der", "<u4"), ("hour", "<i4"), ("readings", "<u4"), ("pad", "<u4"), ("kwh", "<f8")])
 """`hour` counts from the epoch and names the hour's start."""
+FLOW_DTYPE: Final = np.dtype(
+    [
+        ("after_boot", "<i8"),
+        ("after_seq", "<i8"),
+        ("readings", "<i8"),
+        ("charged_kwh", "<f8"),
+        ("discharged_kwh", "<f8"),
+    ]
+)
+"""Readings later than an identity and their energies: positive ones summed, and negative ones. A DER's first reading
+comes after boot and seq -1."""
 
 Columns = Mapping[str, NDArray[Any]]
 """A batch: der, kind as text; boot, seq, event_time_us, created_us as int64; quantities as float64."""
@@ -52,6 +63,9 @@ class Step:
     """Accepted readings of hours that have left the window: in the history, but in no hourly sum."""
     energy: NDArray[Any]
     twin: NDArray[Any]
+    """The newest reading of each DER whose newest has changed."""
+    flow: NDArray[Any]
+    """Beside `twin`: what came between the newest reading before and this one."""
     received: dedupe.Intervals
     """The intervals that hold the batch's readings, those that had been received before included."""
 
@@ -64,7 +78,9 @@ def advance(state: ShardState, batch: Columns, *, window_hours: int, marks: bool
     intervals = dedupe.forget_oldest(intervals, RECENT_WITHOUT_SEQUENCE)
     received = dedupe.holding(intervals, owner, batch["seq"].astype(np.uint64)) if marks else dedupe.NO_INTERVALS
     rows = np.flatnonzero(accepted)
+    before = newest[["boot", "seq"]].copy()
     newest, changed = _newest(newest, len(state.newest), der, batch, rows)
+    flow = _flow(before, len(state.newest), der, batch, rows)[changed]
     late, energy, touched = _energies(state.energy, len(newest), der[rows], batch, rows, window_hours)
     return Step(
         state=ShardState(newest=newest, intervals=intervals, energy=energy),
@@ -72,6 +88,7 @@ def advance(state: ShardState, batch: Columns, *, window_hours: int, marks: bool
         late=late,
         energy=touched,
         twin=newest[changed],
+        flow=flow,
         received=received,
     )
 
@@ -106,6 +123,23 @@ def _newest(
         newest[name][at] = batch[name][last]
     newest["kind"][at] = [KINDS.index(kind) for kind in batch["kind"][last]]
     return newest, at
+
+
+def _flow(
+    before: NDArray[Any], known: int, der: NDArray[np.int64], batch: Columns, rows: NDArray[np.intp]
+) -> NDArray[Any]:
+    """Return, for every DER, how many of the new readings are later than its newest was, and their energies."""
+    flow = np.zeros(len(before), FLOW_DTYPE)
+    flow["after_boot"], flow["after_seq"] = before["boot"], before["seq"]
+    flow["after_boot"][known:] = flow["after_seq"][known:] = -1
+    at, boot, seq = der[rows], batch["boot"][rows], batch["seq"][rows]
+    held = flow[at]
+    later = (boot > held["after_boot"]) | ((boot == held["after_boot"]) & (seq > held["after_seq"]))
+    at, kwh = at[later], batch["energy_kwh"][rows][later]
+    flow["readings"] = np.bincount(at, minlength=len(before))
+    flow["charged_kwh"] = np.bincount(at, np.maximum(kwh, 0.0), len(before))
+    flow["discharged_kwh"] = np.bincount(at, np.maximum(-kwh, 0.0), len(before))
+    return flow
 
 
 def _energies(
