@@ -14,6 +14,8 @@ STREAM_PREFIX: Final = "readings-"
 COMMANDS_EXCHANGE: Final = "commands"
 """Topic exchange on the control broker for all that sites shall hear: commands and marks."""
 ACKNOWLEDGEMENTS_EXCHANGE: Final = "acknowledgements"
+ACKNOWLEDGEMENTS_QUEUE: Final = "acknowledgements"
+"""Queue on the control broker that the driver reads DERs' answers from."""
 COMMANDS_QUEUE_PREFIX: Final = "commands-"
 MARKS_TO_ALL_KEY: Final = "marks"
 """Routing key of what every site's gateway shall hear, see `vpp_contract.marks`."""
@@ -85,6 +87,24 @@ def commands_key(site: str, device: str) -> str:
 def acknowledgements_key(site: str, device: str) -> str:
     """Return the routing key under which a site acknowledges commands to a device."""
     return f"acknowledgements.{site}.{device}"
+
+
+def commands_key_pattern(site: str) -> str:
+    """Return the regular expression of the keys under which a site may ask for commands."""
+    return rf"^{COMMANDS_EXCHANGE}\.{re.escape(site)}(\..*)?$"
+
+
+def acknowledgements_key_pattern(site: str) -> str:
+    """Return the regular expression of the keys under which a site may acknowledge."""
+    return rf"^{ACKNOWLEDGEMENTS_EXCHANGE}\.{re.escape(site)}(\..*)?$"
+
+
+def mqtt_subscriptions(site: str) -> str:
+    """Return a regular expression of the queues that RabbitMQ makes for a site's MQTT subscribers.
+
+    They are called after the client identifier, so that has to begin with the site and a slash.
+    """
+    return rf"mqtt-subscription-{re.escape(site)}/.*qos[01]"
 
 
 def marks_key(site: str) -> str:

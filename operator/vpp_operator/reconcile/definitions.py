@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,7 @@ _VHOST: Final = "/"
 _NOTHING: Final = "^$"
 _COMMANDS_KEPT: Final = 1000
 _COMMANDS_KEPT_MS: Final = 3_600_000
+_ANSWERS_KEPT: Final = 100_000
 _TYPES: Final = {"consistent-hash": "x-consistent-hash"}
 _SECTIONS: Final = ("users", "permissions", "topic_permissions", "exchanges", "queues", "bindings")
 _IDENTITY: Final = {
@@ -61,12 +63,12 @@ def _user(name: str, password: str) -> dict[str, Any]:
     }
 
 
-def _permission(user: str, *, write: str = _NOTHING, read: str = _NOTHING) -> dict[str, str]:
-    return {"user": user, "vhost": _VHOST, "configure": _NOTHING, "write": write, "read": read}
+def _permission(user: str, *, configure: str = _NOTHING, write: str = _NOTHING, read: str = _NOTHING) -> dict[str, str]:
+    return {"user": user, "vhost": _VHOST, "configure": configure, "write": write, "read": read}
 
 
-def _topic_permission(user: str, exchange: str, write: str) -> dict[str, str]:
-    return {"user": user, "vhost": _VHOST, "exchange": exchange, "write": write, "read": _NOTHING}
+def _topic_permission(user: str, exchange: str, write: str, read: str = _NOTHING) -> dict[str, str]:
+    return {"user": user, "vhost": _VHOST, "exchange": exchange, "write": write, "read": read}
 
 
 def _exchange(name: str, kind: str) -> dict[str, Any]:
@@ -100,6 +102,18 @@ def _commands_queue(site: str) -> dict[str, Any]:
         "x-message-ttl": _COMMANDS_KEPT_MS,
     }
     name = contract.commands_queue(site)
+    return {"name": name, "vhost": _VHOST, "durable": True, "auto_delete": False, "arguments": arguments}
+
+
+def _acknowledgements_queue() -> dict[str, Any]:
+    """Return the queue of all answers. They are about the present: what no driver read for long is of no use."""
+    arguments = {
+        "x-queue-type": "quorum",
+        "x-max-length": _ANSWERS_KEPT,
+        "x-overflow": "drop-head",
+        "x-message-ttl": _COMMANDS_KEPT_MS,
+    }
+    name = contract.ACKNOWLEDGEMENTS_QUEUE
     return {"name": name, "vhost": _VHOST, "durable": True, "auto_delete": False, "arguments": arguments}
 
 
@@ -160,44 +174,60 @@ def _keys(exchange: str, sites: Sequence[Site]) -> list[str]:
 
 
 def control_definitions(*, reader: tuple[str, str], sites: Sequence[Site]) -> dict[str, Any]:
-    """Return what must be on the control broker."""
+    """Return what must be on the control broker.
+
+    A site's gateway reads the site's queue and writes to `acknowledgements`. MQTT knows one exchange only, so devices
+    subscribe to `commands`, answer there, and what they answer is handed on.
+    """
     stream = _stream(contract.TOPOLOGY_STREAM, 100_000, **{"x-max-length-bytes": 1_000_000})
+    answers = f"{contract.ACKNOWLEDGEMENTS_EXCHANGE}.#"
     return {
         "users": [_user(*reader), *(_user(contract.site_username(site.name), site.password) for site in sites)],
         "permissions": [
             _permission(reader[0], write=f"^{contract.COMMANDS_EXCHANGE}$", read=".*"),
-            *(
-                _permission(
-                    contract.site_username(site.name),
-                    write=f"^{contract.ACKNOWLEDGEMENTS_EXCHANGE}$",
-                    read=f"^{contract.commands_queue(site.name)}$",
-                )
-                for site in sites
-            ),
+            *(_site_permission(site.name) for site in sites),
         ],
-        "topic_permissions": [
-            _topic_permission(
-                contract.site_username(site.name),
-                contract.ACKNOWLEDGEMENTS_EXCHANGE,
-                rf"^acknowledgements\.{site.name}(\..*)?$",
-            )
-            for site in sites
-        ],
+        "topic_permissions": [permission for site in sites for permission in _site_topics(site.name)],
         "exchanges": [
             _exchange(contract.COMMANDS_EXCHANGE, "topic"),
             _exchange(contract.ACKNOWLEDGEMENTS_EXCHANGE, "topic"),
         ],
-        "queues": [stream, *(_commands_queue(site.name) for site in sites)],
+        "queues": [stream, _acknowledgements_queue(), *(_commands_queue(site.name) for site in sites)],
         "bindings": [
-            _binding(contract.COMMANDS_EXCHANGE, contract.commands_queue(site.name), "queue", key)
-            for site in sites
-            for key in (
-                contract.commands_key(site.name, "#"),
-                contract.marks_key(site.name),
-                contract.MARKS_TO_ALL_KEY,
-            )
+            _binding(contract.COMMANDS_EXCHANGE, contract.ACKNOWLEDGEMENTS_EXCHANGE, "exchange", answers),
+            _binding(contract.ACKNOWLEDGEMENTS_EXCHANGE, contract.ACKNOWLEDGEMENTS_QUEUE, "queue", answers),
+            *(
+                _binding(contract.COMMANDS_EXCHANGE, contract.commands_queue(site.name), "queue", key)
+                for site in sites
+                for key in (
+                    contract.commands_key(site.name, "#"),
+                    contract.marks_key(site.name),
+                    contract.MARKS_TO_ALL_KEY,
+                )
+            ),
         ],
     }
+
+
+def _site_permission(site: str) -> dict[str, str]:
+    """Return what a site may touch: its own queue, those of its MQTT subscribers, and the two exchanges."""
+    subscriptions = contract.mqtt_subscriptions(site)
+    exchanges = f"{contract.COMMANDS_EXCHANGE}|{contract.ACKNOWLEDGEMENTS_EXCHANGE}"
+    return _permission(
+        contract.site_username(site),
+        configure=f"^{subscriptions}$",
+        write=f"^({exchanges}|{subscriptions})$",
+        read=f"^({re.escape(contract.commands_queue(site))}|{contract.COMMANDS_EXCHANGE}|{subscriptions})$",
+    )
+
+
+def _site_topics(site: str) -> list[dict[str, str]]:
+    """Return under which keys: it hears its own commands and answers for itself."""
+    user, answers = contract.site_username(site), contract.acknowledgements_key_pattern(site)
+    return [
+        _topic_permission(user, contract.COMMANDS_EXCHANGE, answers, contract.commands_key_pattern(site)),
+        _topic_permission(user, contract.ACKNOWLEDGEMENTS_EXCHANGE, answers),
+    ]
 
 
 def missing(live: Manifest, wanted: Mapping[str, Any]) -> dict[str, Any]:

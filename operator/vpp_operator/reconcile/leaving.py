@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from vpp_contract.names import TOPOLOGY_STREAM, VPP_LABEL, commands_queue, site_username
+from vpp_contract.names import ACKNOWLEDGEMENTS_QUEUE, TOPOLOGY_STREAM, VPP_LABEL, commands_queue, site_username
 from vpp_operator.errors import VPPError
 from vpp_operator.ports import (
     PLANT_KINDS,
@@ -88,7 +88,7 @@ async def _leave_external_broker(ports: Ports, picture: Picture, vpp: Manifest) 
         return
     sites = [site["metadata"]["name"] for site in picture.nano_grids]
     users = [READER, *(site_username(site) for site in sites)]
-    queues = [TOPOLOGY_STREAM, *(commands_queue(site) for site in sites)]
+    queues = [TOPOLOGY_STREAM, ACKNOWLEDGEMENTS_QUEUE, *(commands_queue(site) for site in sites)]
     paths = [*(("queues", "/", queue) for queue in queues), *(("users", user) for user in users)]
     for path in paths:
         try:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vpp_contract.commands import COMMAND_CONTENT_TYPE
 from vpp_contract.marks import CAUGHT_UP_CONTENT_TYPE, MARKS_CONTENT_TYPE, decode_caught_up, decode_marks
+from vpp_workloads.gateway.commands import CommandDesk
 from vpp_workloads.gateway.control_link import Answer, ControlLink, Handler
 from vpp_workloads.gateway.errors import NotConnectedError, SpoolError, SpoolFullError
 from vpp_workloads.gateway.filter import Filter
@@ -88,6 +90,8 @@ class Gateway:
         self._changed = threading.Condition()
         self._publisher = Publisher(settings, self._spool, self._changed, self._release_old)
         self._filter = Filter(settings=settings.filter) if settings.filter is not None else None
+        self.commands = CommandDesk(settings.site, clock)
+        """Set-points that the plant wants of the site's DERs; see `CommandDesk.decide_by`."""
         self._control = ControlLink(settings, self._handlers()) if settings.control_host else None
         self._accepted = self._refused = self._waits = self._sent_again = 0
         if self._spool.held:
@@ -101,7 +105,11 @@ class Gateway:
 
     def _handlers(self) -> dict[str, Handler]:
         """Return who takes what the control broker brings."""
-        return {MARKS_CONTENT_TYPE: self._marked, CAUGHT_UP_CONTENT_TYPE: self._caught_up}
+        return {
+            MARKS_CONTENT_TYPE: self._marked,
+            CAUGHT_UP_CONTENT_TYPE: self._caught_up,
+            COMMAND_CONTENT_TYPE: self.commands.handle,
+        }
 
     def _marked(self, _key: str, body: bytes) -> Iterable[Answer]:
         """Let go what the twin has taken for good."""

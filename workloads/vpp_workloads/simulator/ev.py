@@ -9,7 +9,7 @@ from typing import Final
 
 from vpp_workloads.simulator.horizon import Horizon
 
-_EFFICIENCY: Final = 0.9
+EFFICIENCY: Final = 0.9
 _WARM_UP_HOURS: Final = 48
 _SATURDAY: Final = 5
 
@@ -30,6 +30,8 @@ class Charging:
 
     hourly_kwh: tuple[float, ...]
     soc_kwh: tuple[float, ...]
+    driven_kwh: tuple[float | None, ...]
+    """What driving takes in each hour; None while it is at its charging point."""
 
 
 def charging(vehicle: Vehicle, horizon: Horizon, utc_offset_hours: float, seed: int | str) -> Charging:
@@ -41,18 +43,25 @@ def charging(vehicle: Vehicle, horizon: Horizon, utc_offset_hours: float, seed: 
     """
     early = Horizon(start=horizon.start - timedelta(hours=_WARM_UP_HOURS), hours=horizon.hours + _WARM_UP_HOURS)
     soc = [vehicle.capacity_kwh]
-    energy = []
+    energy: list[float] = []
+    driven: list[float | None] = []
     for start in early.local_hour_starts(utc_offset_hours):
         leaves, returns, drive_kwh = _day(vehicle, f"{seed}/{start.date()}", weekend=start.weekday() >= _SATURDAY)
         if leaves <= start.hour < returns:
             energy.append(0.0)
+            driven.append(drive_kwh / (returns - leaves))
             soc.append(soc[-1] - drive_kwh / (returns - leaves))
         else:
-            charge = min(vehicle.charger_kw, (vehicle.capacity_kwh - soc[-1]) / _EFFICIENCY)
+            charge = min(vehicle.charger_kw, (vehicle.capacity_kwh - soc[-1]) / EFFICIENCY)
             energy.append(charge)
-            soc.append(min(soc[-1] + charge * _EFFICIENCY, vehicle.capacity_kwh))
+            driven.append(None)
+            soc.append(min(soc[-1] + charge * EFFICIENCY, vehicle.capacity_kwh))
         soc[-1] = max(soc[-1], 0.0)
-    return Charging(hourly_kwh=tuple(energy[_WARM_UP_HOURS:]), soc_kwh=tuple(soc[_WARM_UP_HOURS:]))
+    return Charging(
+        hourly_kwh=tuple(energy[_WARM_UP_HOURS:]),
+        soc_kwh=tuple(soc[_WARM_UP_HOURS:]),
+        driven_kwh=tuple(driven[_WARM_UP_HOURS:]),
+    )
 
 
 def _day(vehicle: Vehicle, seed: str, *, weekend: bool) -> tuple[int, int, float]:

@@ -18,8 +18,10 @@ from vpp_workloads.gateway.settings import load_settings
 from vpp_workloads.simulator.clock import SimulatedClock, continued, new_clock, recall, remember
 from vpp_workloads.simulator.config import Config, SiteConfig
 from vpp_workloads.simulator.errors import SimulatorError
+from vpp_workloads.simulator.horizon import HOUR_US
+from vpp_workloads.simulator.record import Record
 from vpp_workloads.simulator.site import Site
-from vpp_workloads.simulator.sites import site_profiles, source_kwh
+from vpp_workloads.simulator.sites import site_profiles
 
 _LOG = logging.getLogger(__name__)
 _CLOSE_SECONDS: Final = 8.0
@@ -61,7 +63,7 @@ class Simulation:
         self._failure: BaseException | None = None
         self._stop = stop
         self._sites: dict[str, Site] = {}
-        self._source: dict[str, Mapping[str, float]] = {}
+        self._records: dict[str, Record] = {}
         self._gateways = {site.site: self._gateway(site) for site in config.sites}
 
     def _gateway(self, site: SiteConfig) -> Gateway:
@@ -81,15 +83,19 @@ class Simulation:
         for gateway in self._gateways.values():
             gateway.start()
         for site in self._config.sites:
-            profiles = site_profiles(site, self._config)
-            self._source |= source_kwh(profiles, self._config)
-            self._sites[site.site] = Site(
+            gateway = self._gateways[site.site]
+            record = self._records[site.site] = Record(self._spools.parent / "steered" / f"{site.site}.sqlite")
+            driven = Site(
                 site.site,
-                profiles,
+                site_profiles(site, self._config),
                 self._config.horizon,
                 self._config.reading_interval_seconds,
-                self._gateways[site.site],
+                gateway,
+                record=record,
+                set_point=gateway.commands.in_force,
             )
+            gateway.commands.decide_by(driven.steering.decide)
+            self._sites[site.site] = driven
         if not self._config.sites:
             return
         known = recall(self._clock_file)
@@ -168,8 +174,13 @@ class Simulation:
         }
 
     def source(self) -> Mapping[str, Mapping[str, float]]:
-        """Return the energy of each DER by hour, as the profiles have it, whether it was sent yet or not."""
-        return self._source
+        """Return the energy of each DER by hour, whether it was sent yet or not; see `Site.source_kwh`."""
+        horizon = self._config.horizon
+        return {
+            der: {horizon.hour_name((start_us - horizon.start_us) // HOUR_US): kwh for start_us, kwh in hours.items()}
+            for site in list(self._sites.values())
+            for der, hours in site.source_kwh().items()
+        }
 
     def ledger(self) -> Iterator[Run]:
         """Yield all confirmed runs, those of sites that are no longer configured included."""
@@ -189,3 +200,5 @@ class Simulation:
                         _LOG.warning("site %s: what is not confirmed stays in its spool", name)
                 except GatewayError as error:
                     _LOG.warning("site %s: %s", name, error)
+        for record in self._records.values():
+            record.close()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,6 +15,8 @@ from vpp_workloads.simulator.clock import SimulatedClock
 from vpp_workloads.simulator.errors import ConfigError
 from vpp_workloads.simulator.horizon import HOUR_US, Horizon, time_name
 from vpp_workloads.simulator.profile import DerProfile, measurements_of_hour
+from vpp_workloads.simulator.record import Record
+from vpp_workloads.simulator.steering import SetPoint, Steered, Steering
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_SLEEP_SECONDS: Final = 0.5
@@ -39,13 +42,36 @@ class Due:
     until_us: int
 
 
+def _pieces(measurements: Sequence[Measurement]) -> Iterator[Sequence[Measurement]]:
+    """Cut what is in order of time between two moments, so that what happens at once stays together."""
+    start = 0
+    while start < len(measurements):
+        end = min(start + _AT_ONCE, len(measurements))
+        moments = {one.event_time_us for one in measurements[start:end]}
+        if end < len(measurements) and len(moments) > 1:
+            while measurements[end].event_time_us == measurements[end - 1].event_time_us:
+                end -= 1
+        yield measurements[start:end]
+        start = end
+
+
 class Site:
     """One site's DERs. What was accepted is known by the gateway's spool, so a restart goes on behind it."""
 
     def __init__(
-        self, name: str, profiles: Sequence[DerProfile], horizon: Horizon, interval_seconds: int, gateway: Accepting
+        self,
+        name: str,
+        profiles: Sequence[DerProfile],
+        horizon: Horizon,
+        interval_seconds: int,
+        gateway: Accepting,
+        *,
+        record: Record | None = None,
+        set_point: SetPoint = lambda _der: None,
     ) -> None:
         """Find out where each DER has to go on.
+
+        With a `record`, batteries and vehicles follow what `set_point` says.
 
         Raises:
             ConfigError: earlier readings end within an interval, because the interval was changed.
@@ -65,6 +91,11 @@ class Site:
                     f"reading_interval_seconds: readings of {der} end at {time_name(done_us)}, within an interval of "
                     f"{interval_seconds} s; keep the interval of a simulation, or begin one with a later start"
                 )
+        self.steering = Steering(profiles, horizon, interval_seconds)
+        self._record, self._set_point = record, set_point
+        if record is not None:
+            record.keep(horizon.start_us, self._done_us)
+        self._charges_kwh = record.charges_kwh() if record is not None else {}
         self._hour: tuple[int, list[list[Measurement]]] = (-1, [])
 
     @property
@@ -106,12 +137,41 @@ class Site:
         """
         due = self.due(now_us)
         # In pieces that fit into a small spool: what is larger than the spool would never find room.
-        for start in range(0, len(due.measurements), _AT_ONCE):
-            piece = due.measurements[start : start + _AT_ONCE]
-            self._gateway.accept(piece)
-            for measurement in piece:
+        for measurements in _pieces(due.measurements):
+            piece = self._steer(measurements)
+            self._gateway.accept(piece.measurements)
+            self._charges_kwh = piece.charges_kwh
+            for measurement in piece.measurements:
                 self._done_us[measurement.der] = max(self._done_us[measurement.der], measurement.event_time_us)
         return len(due.measurements)
+
+    def _steer(self, measurements: Sequence[Measurement]) -> Steered:
+        """Let DERs follow their set-points, and write down what those that have left their profile do."""
+        if self._record is None:
+            return Steered(measurements=list(measurements), charges_kwh={})
+        steered = self.steering.steer(measurements, self._charges_kwh, self._set_point)
+        if steered.charges_kwh:
+            news = [one for one in steered.measurements if one.der in steered.charges_kwh]
+            self._record.begin(news, {der: self._done_us[der] for der in self.steering.ders})
+        return steered
+
+    def source_kwh(self) -> dict[str, dict[int, float]]:
+        """Return the energy of each DER by the start of the hour in µs, as it was or will be simulated.
+
+        The future of a DER that has left its profile is not known; its profile stands there until then.
+        """
+        found = {}
+        recorded = self._record.energies_kwh() if self._record is not None else {}
+        for profile in self._profiles:
+            hours = {self._horizon.start_us + hour * HOUR_US: kwh for hour, kwh in enumerate(profile.hourly_kwh)}
+            done_us = self._done_us[profile.der]
+            done = {at_us: kwh for at_us, kwh in recorded.get(profile.der, {}).items() if at_us <= done_us}
+            for hour in sorted({(at_us - 1 - self._horizon.start_us) // HOUR_US for at_us in done}):
+                planned = measurements_of_hour(profile, self._horizon, hour, self._interval_seconds)
+                kwh = [done.get(one.event_time_us, one.energy_kwh) for one in planned]
+                hours[self._horizon.start_us + hour * HOUR_US] = math.fsum(kwh)
+            found[profile.der] = hours
+        return found
 
     def run(self, clock: SimulatedClock, wall_clock_us: Callable[[], int], stop: threading.Event) -> None:
         """Keep pace with the clock until the horizon is complete or `stop` is set; delays are made up for."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from typing import Final
 
 from vpp_workloads.simulator.battery import Battery, self_consumption
 from vpp_workloads.simulator.config import DEFAULT_LOCATION, Config, DerConfig, ProfileType, SiteConfig
 from vpp_workloads.simulator.data import Building, load_building
 from vpp_workloads.simulator.errors import ConfigError
-from vpp_workloads.simulator.ev import Vehicle, charging
+from vpp_workloads.simulator.ev import EFFICIENCY, Vehicle, charging
 from vpp_workloads.simulator.fields import Fields
 from vpp_workloads.simulator.household import PROFILES, household_load
 from vpp_workloads.simulator.hydro import HydroTurbine, hydro_yield
-from vpp_workloads.simulator.profile import DerProfile
+from vpp_workloads.simulator.profile import DerProfile, Storage
 from vpp_workloads.simulator.pv import Panels, panel_yield
 from vpp_workloads.simulator.weather import Weather, weather
 from vpp_workloads.simulator.wind import Turbine, wind_yield
@@ -43,14 +43,6 @@ def site_profiles(site: SiteConfig, config: Config) -> list[DerProfile]:
             taken = profiles[der.name].hourly_kwh
             surplus = [left - kwh for left, kwh in zip(surplus, taken, strict=True)]
     return [profiles[der.name] for der in site.ders]
-
-
-def source_kwh(profiles: list[DerProfile], config: Config) -> Mapping[str, Mapping[str, float]]:
-    """Return each DER's energy by the start of the hour."""
-    return {
-        profile.der: {config.horizon.hour_name(hour): kwh for hour, kwh in enumerate(profile.hourly_kwh)}
-        for profile in profiles
-    }
 
 
 def _load_profile(ratings: Fields) -> str:
@@ -176,8 +168,22 @@ class _Model:
             drive_kwh=ratings.number("drive_kwh", 9.0, minimum=0),
         )
         result = charging(vehicle, self._config.horizon, self._location.utc_offset_hours, self._seed(der))
+        storage = Storage(
+            capacity_kwh=vehicle.capacity_kwh,
+            lowest_kwh=0.0,
+            charge_limit_kw=vehicle.charger_kw,
+            discharge_limit_kw=0.0,
+            in_efficiency=EFFICIENCY,
+            out_efficiency=1.0,
+        )
         return DerProfile(
-            der=self._name(der), kind=der.kind, hourly_kwh=result.hourly_kwh, smooth=False, soc_kwh=result.soc_kwh
+            der=self._name(der),
+            kind=der.kind,
+            hourly_kwh=result.hourly_kwh,
+            smooth=False,
+            soc_kwh=result.soc_kwh,
+            storage=storage,
+            driven_kwh=result.driven_kwh,
         )
 
     def battery(self, der: DerConfig, surplus_kwh: list[float]) -> DerProfile:
@@ -190,6 +196,20 @@ class _Model:
             initial_soc=ratings.number("initial_soc", 0.5, minimum=0, maximum=1),
         )
         result = self_consumption(battery, surplus_kwh)
+        one_way = math.sqrt(battery.efficiency)
+        storage = Storage(
+            capacity_kwh=battery.capacity_kwh,
+            lowest_kwh=battery.capacity_kwh * (1 - battery.depth_of_discharge),
+            charge_limit_kw=battery.max_power_kw,
+            discharge_limit_kw=battery.max_power_kw,
+            in_efficiency=one_way,
+            out_efficiency=one_way,
+        )
         return DerProfile(
-            der=self._name(der), kind=der.kind, hourly_kwh=result.hourly_kwh, smooth=False, soc_kwh=result.soc_kwh
+            der=self._name(der),
+            kind=der.kind,
+            hourly_kwh=result.hourly_kwh,
+            smooth=False,
+            soc_kwh=result.soc_kwh,
+            storage=storage,
         )

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from vpp_workloads.streaming.checkpoint import Finished, finished
+from vpp_workloads.streaming.command_link import BrokerLink
 from vpp_workloads.streaming.control_publisher import ControlPublisher
 from vpp_workloads.streaming.errors import StreamingError
 from vpp_workloads.streaming.influx import Influx
@@ -91,6 +92,7 @@ def keep_running(
         plant_file=settings.plant_file,
         write=influx.write,
         tell=progress.twin,
+        link=BrokerLink(settings.control),
     )
     operations.start()
     try:
