@@ -91,6 +91,13 @@ def test_a_deleted_binding_is_back_within_ten_seconds(running_plant: Kube) -> No
     assert seconds_until("the binding's return", lambda: management(kube, "GET", binding) == 200) <= 10
 
 
+def test_history_and_checkpoint_have_as_many_copies_as_the_storage_says(running_plant: Kube) -> None:
+    files = "hdfs dfs -stat %r /vpp/checkpoint/metadata $(hdfs dfs -find /vpp -name '*.parquet' | tail -n 5)"
+    pod = f"{plant.VPP}-hdfs-datanode-0"
+    copies = running_plant.run("exec", "-n", NAMESPACE, pod, "--", "sh", "-c", files).split()
+    assert copies == ["1"] * 6
+
+
 def test_at_rest_the_operator_writes_nothing(running_plant: Kube) -> None:
     kube = running_plant
     pods = kube.get("pods", "-n", install.OPERATOR_NAMESPACE, "-l", "app.kubernetes.io/component=operator")["items"]

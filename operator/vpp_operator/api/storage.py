@@ -99,7 +99,7 @@ class Storage:
     )
     size: str = described("Size of each node's volume.", default="4Gi", pattern=BYTES, longest=20)
     data_nodes: int = described("HDFS data nodes.", default=1, minimum=1, maximum=100)
-    replication: int = described("Copies of each HDFS block.", default=1, minimum=1, maximum=10)
+    replication: int = described("Copies of each block, for type HDFS.", default=1, minimum=1, maximum=10)
     storage_class_name: str = described("Storage class of the volumes; empty: the cluster's default.", default="")
     url: str = described(
         "Folder in an HDFS you run, such as hdfs://name-node:8020/vpp; the user vpp must be allowed to write to it. "

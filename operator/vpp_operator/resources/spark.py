@@ -192,6 +192,7 @@ def _driver(owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mappin
         variables.CONTROL_HOST: host,
         variables.CONTROL_PORT: str(port),
         variables.STORAGE_URL: storage_url(owner, spec),
+        variables.STORAGE_REPLICATION: str(spec.storage.replication if spec.storage.type == "HDFS" else 0),
         variables.WEBHDFS_URL: webhdfs_url(owner, spec),
         variables.SPARK_MASTER: master_url(owner),
         variables.TRIGGER_SECONDS: f"{settings.trigger_seconds:g}",

@@ -139,6 +139,21 @@ async def test_several_data_nodes_get_a_disruption_budget() -> None:
     assert "demo-hdfs-datanode" in {item["metadata"]["name"] for item in budgets}
 
 
+@pytest.mark.parametrize(
+    ("storage", "copies"),
+    [
+        ({"type": "HDFS", "dataNodes": 3, "replication": 2}, "2"),
+        ({"type": "HDFS"}, "1"),
+        ({"type": "Volume"}, "0"),
+        ({"type": "External", "url": "hdfs://elsewhere/vpp"}, "0"),
+    ],
+)
+async def test_the_driver_is_told_how_many_copies_of_a_block_to_write(storage: dict[str, Any], copies: str) -> None:
+    objects = await manifests({**CLUSTER, "storage": storage})
+    (driver,) = [container for name, _, container in containers(objects) if name == "demo-driver"]
+    assert {"name": "VPP_STORAGE_REPLICATION", "value": copies} in driver["env"]
+
+
 async def test_volume_storage_is_shared_by_driver_and_workers_on_one_node() -> None:
     objects = await manifests({**CLUSTER, "storage": {"type": "Volume", "size": "2Gi"}})
     pods = {item["metadata"]["name"]: item["spec"]["template"]["spec"] for item in of_kind(objects, "StatefulSet")}

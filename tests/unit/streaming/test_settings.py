@@ -46,6 +46,14 @@ def test_bad_settings_are_refused_in_words(change: dict[str, str], sentence: str
         read_settings(GOOD | change)
 
 
+@pytest.mark.parametrize(("said", "option"), [("2", "2"), ("0", None), ("", None)])
+def test_spark_writes_as_many_copies_as_it_is_told_and_else_leaves_it_to_the_client(
+    said: str, option: str | None
+) -> None:
+    options = spark_options(read_settings(GOOD | {"VPP_STORAGE_REPLICATION": said}))
+    assert options.get("spark.hadoop.dfs.replication") == option
+
+
 def test_ports_are_fixed_on_a_cluster_and_free_on_one_machine() -> None:
     on_cluster = spark_options(read_settings(GOOD | {"VPP_DRIVER_HOST": "demo-driver-0.demo-driver"}))
     assert (on_cluster["spark.driver.host"], on_cluster["spark.driver.port"]) == ("demo-driver-0.demo-driver", "7078")

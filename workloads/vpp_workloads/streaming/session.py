@@ -80,6 +80,8 @@ def spark_options(settings: Settings) -> dict[str, str]:
             "spark.driver.port": str(DRIVER_RPC_PORT),
             "spark.driver.blockManager.port": str(BLOCK_MANAGER_PORT),
         }
+    if settings.storage.replication:
+        options["spark.hadoop.dfs.replication"] = str(settings.storage.replication)
     if settings.max_cores:
         options["spark.cores.max"] = str(settings.max_cores)
     return options

@@ -24,10 +24,15 @@ class InfluxSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSettings:
-    """Where history, poison and checkpoint lie; `webhdfs_url` is empty unless that is HDFS."""
+    """Where history, poison and checkpoint lie; `webhdfs_url` is empty unless that is HDFS.
+
+    `replication` is the number of copies of each HDFS block; 0 leaves it to the HDFS client, who decides it, not the
+    name node.
+    """
 
     url: str
     webhdfs_url: str
+    replication: int = 0
 
     @property
     def recent(self) -> str:
@@ -94,7 +99,11 @@ def storage_settings(environ: Mapping[str, str]) -> StorageSettings:
         raise env.SettingError(
             f"{env.STORAGE_URL} is {url!r}; give a URL such as hdfs://HOST:8020/vpp or file:///data/vpp"
         )
-    return StorageSettings(url=url, webhdfs_url=env.text(environ, env.WEBHDFS_URL, "none").removesuffix("none"))
+    return StorageSettings(
+        url=url,
+        webhdfs_url=env.text(environ, env.WEBHDFS_URL, "none").removesuffix("none"),
+        replication=env.integer(environ, env.STORAGE_REPLICATION, 0),
+    )
 
 
 def history_limits(environ: Mapping[str, str]) -> Limits:
