@@ -20,7 +20,16 @@ SMALLEST: Final[Mapping[str, Changes]] = {
 }
 PV: Final[Changes] = {"nominalKw": 4}
 BATTERY: Final[Changes] = {"capacityKwh": 6.4, "maxPowerKw": 5}
+MEASURED: Final[Changes] = {"type": "Simulated", "profile": {"type": "Data", "building": "Building_1"}}
+EXTERNAL_BROKER: Final[Changes] = {
+    "host": "rabbitmq",
+    "managementUrl": "http://rabbitmq:15672",
+    "secretRef": {"name": "rabbitmq"},
+}
 LOCATION: Final[Changes] = {"latitude": 34.1, "longitude": -117.4}
+START: Final = (
+    "simulator.start must be a full hour of a real day in UTC, 1900 to 2099, for example 2022-06-21T00:00:00Z"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +169,13 @@ CASES: Final = (
         sentence="storage.replication must not be above storage.dataNodes; each copy needs a data node of its own",
     ),
     Case(
+        rule="storage-size",
+        kind="VPPCluster",
+        taken={"storage": {"size": "0.25Gi"}},
+        refused={"storage": {"size": "1"}},
+        sentence="storage.size must be at least 256Mi; history and checkpoint have no room in less",
+    ),
+    Case(
         rule="storage-type-fixed",
         kind="VPPCluster",
         before={"storage": {"type": "HDFS", "dataNodes": 1}},
@@ -189,6 +205,34 @@ CASES: Final = (
         taken={"broker": {"replicas": 3}},
         refused={"broker": {"replicas": 2}},
         sentence="broker.replicas must be 1 or 3; two nodes cannot outvote a split",
+    ),
+    Case(
+        rule="broker-external-alone",
+        kind="VPPCluster",
+        taken={"broker": {"external": EXTERNAL_BROKER, "service": {"type": "ClusterIP"}}},
+        refused={"broker": {"external": EXTERNAL_BROKER, "replicas": 3}},
+        sentence="broker.replicas and service are for a broker that the operator runs; remove them or external",
+    ),
+    Case(
+        rule="broker-external-alone",
+        kind="VPPCluster",
+        taken={"broker": {"replicas": 1, "service": {"type": "NodePort"}}},
+        refused={"broker": {"external": EXTERNAL_BROKER, "service": {"type": "NodePort"}}},
+        sentence="broker.replicas and service are for a broker that the operator runs; remove them or external",
+    ),
+    Case(
+        rule="broker-memory",
+        kind="VPPCluster",
+        taken={"broker": {"memory": "256Mi"}},
+        refused={"broker": {"memory": "255Mi"}},
+        sentence="broker.memory must be at least 256Mi; a broker with its streams does not run in less",
+    ),
+    Case(
+        rule="broker-storage",
+        kind="VPPCluster",
+        taken={"broker": {"storage": "128Mi"}},
+        refused={"broker": {"storage": "0"}},
+        sentence="broker.storage must be at least 128Mi; with less than 50Mi free a broker takes no messages",
     ),
     Case(
         rule="broker-volumes-fixed",
@@ -222,6 +266,20 @@ CASES: Final = (
         taken={"monitoring": {"influxdb": {"type": "Managed", "org": "energy"}}},
         refused={"monitoring": {"influxdb": {"type": "Managed", "secretRef": {"name": "influx"}}}},
         sentence="monitoring.influxdb.url and secretRef are for type External only; remove them or set that type",
+    ),
+    Case(
+        rule="influxdb-memory",
+        kind="VPPCluster",
+        taken={"monitoring": {"influxdb": {"memory": "256Mi"}}},
+        refused={"monitoring": {"influxdb": {"memory": "1Mi"}}},
+        sentence="monitoring.influxdb.memory must be at least 256Mi; raise it",
+    ),
+    Case(
+        rule="influxdb-size",
+        kind="VPPCluster",
+        taken={"monitoring": {"influxdb": {"size": "256Mi"}}},
+        refused={"monitoring": {"influxdb": {"size": "0"}}},
+        sentence="monitoring.influxdb.size must be at least 256Mi; the twin's points have no room in less",
     ),
     Case(
         rule="influxdb-volume-fixed",
@@ -293,14 +351,21 @@ CASES: Final = (
         kind="VPPCluster",
         taken={"simulator": {"start": "2022-12-31T23:00:00Z"}},
         refused={"simulator": {"start": "2022-12-31T23:30:00Z"}},
-        sentence="simulator.start must be a full hour of a real day in UTC, for example 2022-06-21T00:00:00Z",
+        sentence=START,
     ),
     Case(
         rule="simulator-start",
         kind="VPPCluster",
         taken={"simulator": {"start": "2024-02-29T00:00:00Z"}},
         refused={"simulator": {"start": "2022-13-01T00:00:00Z"}},
-        sentence="simulator.start must be a full hour of a real day in UTC, for example 2022-06-21T00:00:00Z",
+        sentence=START,
+    ),
+    Case(
+        rule="simulator-start",
+        kind="VPPCluster",
+        taken={"simulator": {"start": "2022-04-30T00:00:00Z"}},
+        refused={"simulator": {"start": "2022-02-30T00:00:00Z"}},
+        sentence=START,
     ),
     Case(
         rule="simulator-interval",
@@ -351,6 +416,13 @@ CASES: Final = (
         taken={"channel": {"memory": "256Mi"}},
         refused={"channel": {"memory": "128Mi"}},
         sentence="channel.memory must be at least 256Mi; a broker with its streams does not run in less",
+    ),
+    Case(
+        rule="channel-storage",
+        kind="QueueChannel",
+        taken={"channel": {"storage": "128Mi"}},
+        refused={"channel": {"storage": "1Mi"}},
+        sentence="channel.storage must be at least 128Mi; with less than 50Mi free a broker takes no readings",
     ),
     Case(
         rule="channel-volumes-fixed",
@@ -444,7 +516,14 @@ CASES: Final = (
         kind="NanoGrid",
         taken=simulated(pv=PV, location=LOCATION),
         refused=simulated(pv=PV),
-        sentence="a physical profile of pv or wind needs location (latitude and longitude)",
+        sentence="simulated wind, and pv without a profile of type Data, need location (latitude and longitude)",
+    ),
+    Case(
+        rule="nanogrid-physical-location",
+        kind="NanoGrid",
+        taken=simulated(pv=PV, source=MEASURED),
+        refused=simulated(wind={"nominalKw": 5}, source=MEASURED),
+        sentence="simulated wind, and pv without a profile of type Data, need location (latitude and longitude)",
     ),
 )
 
@@ -462,6 +541,15 @@ BAD_FIELDS: Final = (
         kind="VPPCluster",
         refused={"workerPools": [{"name": "a.b"}]},
         says="spec.workerPools[0].name",
+    ),
+    BadField(
+        title="a broker without a CPU", kind="VPPCluster", refused={"broker": {"cpu": "0"}}, says="spec.broker.cpu"
+    ),
+    BadField(
+        title="a channel of no thousandth of a CPU",
+        kind="QueueChannel",
+        refused={"channel": {"cpu": "0.0m"}},
+        says="spec.channel.cpu",
     ),
     BadField(title="a mode that is none", kind="VPPCluster", refused={"mode": "Manual"}, says='"Observe"'),
     BadField(

@@ -44,6 +44,21 @@ class Broker:
             message="broker.replicas must be 1 or 3; two nodes cannot outvote a split",
         ),
         Rule(
+            name="broker-external-alone",
+            rule="!has(self.external) || (self.replicas == 1 && self.service.type == 'ClusterIP')",
+            message="broker.replicas and service are for a broker that the operator runs; remove them or external",
+        ),
+        Rule(
+            name="broker-memory",
+            rule="quantity(self.memory).compareTo(quantity('256Mi')) >= 0",
+            message="broker.memory must be at least 256Mi; a broker with its streams does not run in less",
+        ),
+        Rule(
+            name="broker-storage",
+            rule="quantity(self.storage).compareTo(quantity('128Mi')) >= 0",
+            message="broker.storage must be at least 128Mi; with less than 50Mi free a broker takes no messages",
+        ),
+        Rule(
             name="broker-volumes-fixed",
             rule="self.storage == oldSelf.storage && self.storageClassName == oldSelf.storageClassName",
             message="broker.storage and storageClassName cannot change, volumes have them; make a new VPPCluster",

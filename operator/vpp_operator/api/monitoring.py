@@ -25,6 +25,16 @@ class InfluxDB:
             message="monitoring.influxdb.url and secretRef are for type External only; remove them or set that type",
         ),
         Rule(
+            name="influxdb-memory",
+            rule="quantity(self.memory).compareTo(quantity('256Mi')) >= 0",
+            message="monitoring.influxdb.memory must be at least 256Mi; raise it",
+        ),
+        Rule(
+            name="influxdb-size",
+            rule="quantity(self.size).compareTo(quantity('256Mi')) >= 0",
+            message="monitoring.influxdb.size must be at least 256Mi; the twin's points have no room in less",
+        ),
+        Rule(
             name="influxdb-volume-fixed",
             rule="self.size == oldSelf.size && self.storageClassName == oldSelf.storageClassName",
             message="monitoring.influxdb.size and storageClassName cannot change, its volume has them; keep both",

@@ -270,10 +270,10 @@ class NanoGridSpec:
         Rule(
             name="nanogrid-physical-location",
             rule=(
-                "self.source.type != 'Simulated' || (has(self.source.profile) && self.source.profile.type == 'Data')"
-                " || !(has(self.pv) || has(self.wind)) || has(self.location)"
+                "self.source.type != 'Simulated' || has(self.location) || !(has(self.wind) || (has(self.pv)"
+                " && !(has(self.source.profile) && self.source.profile.type == 'Data')))"
             ),
-            message="a physical profile of pv or wind needs location (latitude and longitude)",
+            message="simulated wind, and pv without a profile of type Data, need location (latitude and longitude)",
         ),
     )
 

@@ -21,6 +21,11 @@ class Channel:
             message="channel.memory must be at least 256Mi; a broker with its streams does not run in less",
         ),
         Rule(
+            name="channel-storage",
+            rule="quantity(self.storage).compareTo(quantity('128Mi')) >= 0",
+            message="channel.storage must be at least 128Mi; with less than 50Mi free a broker takes no readings",
+        ),
+        Rule(
             name="channel-volumes-fixed",
             rule="self.storage == oldSelf.storage && self.storageClassName == oldSelf.storageClassName",
             message="channel.storage and storageClassName cannot change, volumes have them; make a new QueueChannel",

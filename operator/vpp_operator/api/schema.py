@@ -19,7 +19,7 @@ from typing import Any
 from vpp_operator.errors import InvalidSpec
 
 T = typing.TypeVar("T")
-CPU = r"^[0-9]+(\.[0-9]+)?m?$"
+CPU = r"^([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*)m?$"  # more than 0
 BYTES = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"

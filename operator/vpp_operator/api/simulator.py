@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from vpp_operator.api.schema import Rule, described
+
+_DAY: Final = (
+    "(19|20)[0-9]{2}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    "|02-(0[1-9]|1[0-9]|2[0-8]))|((19|20)(0[48]|[2468][048]|[13579][26])|2000)-02-29"
+)
+FULL_HOUR: Final = f"^({_DAY})T([01][0-9]|2[0-3]):00:00Z$"
+"""A full hour in UTC of a day that there is: CEL cannot refuse a date in words of ours otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +61,10 @@ class Simulator:
         ),
         Rule(
             name="simulator-start",
-            rule=(
-                r"self.start.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):00:00Z$')"
+            rule=f"self.start.matches('{FULL_HOUR}')",
+            message=(
+                "simulator.start must be a full hour of a real day in UTC, 1900 to 2099, "
+                "for example 2022-06-21T00:00:00Z"
             ),
-            message="simulator.start must be a full hour of a real day in UTC, for example 2022-06-21T00:00:00Z",
         ),
     )

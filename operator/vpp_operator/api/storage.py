@@ -75,6 +75,11 @@ class Storage:
             message="storage.replication must not be above storage.dataNodes; each copy needs a data node of its own",
         ),
         Rule(
+            name="storage-size",
+            rule="quantity(self.size).compareTo(quantity('256Mi')) >= 0",
+            message="storage.size must be at least 256Mi; history and checkpoint have no room in less",
+        ),
+        Rule(
             name="storage-type-fixed",
             rule="self.type == oldSelf.type",
             message="storage.type cannot change, it would leave the history behind; make a new VPPCluster",

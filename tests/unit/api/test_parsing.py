@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Mapping
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from vpp_operator.api.nanogrid import parse_nanogrid_spec
 from vpp_operator.api.parsers import PARSERS
 from vpp_operator.api.queuechannel import parse_queuechannel_spec
 from vpp_operator.api.schema import as_yaml, object_schema, parse, pending_fields
+from vpp_operator.api.simulator import FULL_HOUR
 from vpp_operator.api.vppcluster import parse_vppcluster_spec
 from vpp_operator.errors import InvalidSpec, NotReady, Unavailable, VPPError
 
@@ -206,6 +209,14 @@ def test_a_spec_written_as_yaml_reads_back_as_itself(case: Case) -> None:
 )
 def test_what_is_set_and_not_acted_on_is_named(kind: str, changes: Mapping[str, Any], pending: list[str]) -> None:
     assert sorted(pending_fields(PARSERS[kind](merged(SMALLEST[kind], changes)))) == sorted(pending)
+
+
+def test_the_start_may_be_every_day_there_is_and_no_other() -> None:
+    days = {f"{year:04}-{month:02}-{day:02}" for year in range(1899, 2102) for month in range(14) for day in range(33)}
+    taken = {day for day in days if re.search(FULL_HOUR, f"{day}T00:00:00Z")}
+    first = date(1900, 1, 1)
+    count = (date(2100, 1, 1) - first).days
+    assert taken == {(first + timedelta(days=number)).isoformat() for number in range(count)}
 
 
 def test_a_spec_cannot_be_changed() -> None:
