@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pika
 import pytest
 import yaml
 
 from tests.e2e import outside
-from vpp_contract.names import DRIVER_PORT
+from vpp_contract.names import DRIVER_PORT, INGRESS_EXCHANGE, readings_key, site_username
 from vppdemo import install, live
 from vppdemo.kube import Kube, wait_until
 
@@ -170,6 +172,35 @@ def test_channels_are_exposed_as_their_spec_says(region: Region) -> None:
     service = region.kube.get("service", CHANNELS, "-n", NAMESPACE)
     assert service["spec"]["type"] == "LoadBalancer"
     assert service["metadata"]["annotations"]["service.beta.kubernetes.io/aws-load-balancer-type"] == "nlb"
+    assert {port["name"] for port in service["spec"]["ports"]} == {"amqp", "mqtt"}, "no management for the outside"
+
+
+def test_a_device_outside_the_cluster_publishes_through_the_exposed_port(region: Region) -> None:
+    kube = region.kube
+    (port,) = [one for one in kube.get("service", CHANNELS, "-n", NAMESPACE)["spec"]["ports"] if one["name"] == "amqp"]
+    addresses = kube.get("nodes")["items"][0]["status"]["addresses"]
+    host = next(one["address"] for one in addresses if one["type"] == "InternalIP")
+    password = base64.b64decode(kube.get("secret", f"{SITE}-gateway", "-n", NAMESPACE)["data"]["password"]).decode()
+    reading = {
+        "der": f"{SITE}/meter",
+        "kind": "load",
+        "event_time_us": 1_750_500_060_000_000,
+        "interval_seconds": 60,
+        "power_kw": 1.5,
+        "energy_kwh": 0.025,
+    }
+    parameters = pika.ConnectionParameters(
+        host,
+        port["nodePort"],
+        credentials=pika.PlainCredentials(site_username(SITE), password),
+        socket_timeout=10,
+        blocked_connection_timeout=10,
+    )
+    with pika.BlockingConnection(parameters) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()  # a publish that is not confirmed raises
+        properties = pika.BasicProperties(content_type="application/json", delivery_mode=2)
+        channel.basic_publish(INGRESS_EXCHANGE, readings_key(SITE), json.dumps(reading).encode(), properties)
 
 
 def test_a_wrong_password_of_the_control_broker_is_told_and_heals(region: Region) -> None:

@@ -39,9 +39,10 @@ AMQP_PORT: Final = 5672
 MQTT_PORT: Final = 1883
 MANAGEMENT_PORT: Final = 15672
 METRICS_PORT: Final = 15692
-PORTS: Final = {"amqp": AMQP_PORT, "mqtt": MQTT_PORT, "management": MANAGEMENT_PORT, "prometheus": METRICS_PORT}
-PLANT_PORTS: Final = PORTS | {"stream": STREAM_PORT}
-"""What a broker has for the plant's own pods: streams are read from a pod by name, not through the clients' Service."""
+CLIENT_PORTS: Final = {"amqp": AMQP_PORT, "mqtt": MQTT_PORT}
+"""What the clients' Service has, which may be open to the world."""
+PLANT_PORTS: Final = CLIENT_PORTS | {"management": MANAGEMENT_PORT, "prometheus": METRICS_PORT, "stream": STREAM_PORT}
+"""What a broker has for the plant's own pods and the operator, who know it by its own name or address."""
 
 PLUGINS: Final = (
     "rabbitmq_management",
@@ -84,7 +85,7 @@ class BrokerShape:
 def broker(owner: Owner, shape: BrokerShape, images: Images, admin: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return ConfigMap, Services, StatefulSet and disruption budget. `admin` are the administrator Secret's texts."""
     selector = selector_labels(owner.vpp, shape.component) | dict(shape.labels or {})
-    client_ports = {name: port for name, port in PORTS.items() if shape.mqtt or name != "mqtt"}
+    client_ports = {name: port for name, port in CLIENT_PORTS.items() if shape.mqtt or name != "mqtt"}
     configuration = {"rabbitmq.conf": _configuration(owner, shape), "enabled_plugins": _plugins(shape)}
     objects = [
         config_map(owner, shape.name, shape.component, configuration, labels=shape.labels),

@@ -114,6 +114,16 @@ async def test_the_channels_service_holds_active_channels_only() -> None:
     assert service["spec"]["selector"] == {"vpp.energy/channels": "ingest", "vpp.energy/traffic": "active"}
 
 
+@pytest.mark.parametrize("service_type", ["ClusterIP", "NodePort", "LoadBalancer"])
+async def test_clients_reach_amqp_and_mqtt_and_neither_management_nor_metrics(service_type: str) -> None:
+    plant = Plant(cluster={**CLUSTER, "broker": {"service": {"type": service_type}}})
+    plant.change("QueueChannel", "ingest", {"spec": {"service": {"type": service_type}}})
+    await plant.settle()
+    for name in ("ingest", "demo-control"):
+        service = plant.world.kubernetes.there("Service", name)["spec"]
+        assert (service["type"], {port["port"] for port in service["ports"]}) == (service_type, {5672, 1883})
+
+
 async def test_streams_are_read_from_the_channels_pods_and_not_through_the_clients_service() -> None:
     objects = await manifests()
     ports = {

@@ -17,7 +17,7 @@ from vpp_workloads.streaming.expected import Charge, expected_pv_kw, expected_so
 
 @given(
     nominal_kw=st.floats(0.1, 1e4),
-    irradiance=st.floats(0.0, 1500.0),
+    irradiance=st.just(0.0) | st.floats(1e-9, 1500.0),
     temperature_c=st.floats(-40.0, 60.0),
 )
 def test_pv_power_is_pvlibs(nominal_kw: float, irradiance: float, temperature_c: float) -> None:
