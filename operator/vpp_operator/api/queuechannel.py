@@ -105,7 +105,10 @@ class QueueChannelSpec:
         ),
     )
 
-    vpp_ref: VppReference = described("The VPPCluster whose readings these channels take.")
+    vpp_ref: VppReference = described(
+        "The VPPCluster whose readings these channels take. "
+        "Of several QueueChannels of one VPPCluster, sites are told the first by name."
+    )
     mode: str = mode_field()
     pinned: int | None = described(
         "Active channels, whatever the load. It wins over the autoscaler until it is removed; `kubectl scale` sets it.",

@@ -30,16 +30,19 @@ def _list(description: str, key: str, **properties: Schema) -> Schema:
     }
 
 
-_CONDITIONS: Final = _list(
-    "What can be said of the resource: Ready, Reliable, MetricsAvailable, ScalingLimited, Degraded, FeaturesPending.",
-    "type",
-    type=_text("Name of the condition."),
-    status={**_text("True, False or Unknown."), "enum": ["True", "False", "Unknown"]},
-    reason=_text("Why, in a word."),
-    message=_text("Why, in a sentence."),
-    lastTransitionTime={**_text("When `status` last changed."), "format": "date-time"},
-    observedGeneration=_whole("The generation of the spec this was said of."),
-)
+def _conditions(kinds: str) -> Schema:
+    return _list(
+        f"What can be said of the resource: {kinds}.",
+        "type",
+        type=_text("Name of the condition."),
+        status={**_text("True, False or Unknown."), "enum": ["True", "False", "Unknown"]},
+        reason=_text("Why, in a word."),
+        message=_text("Why, in a sentence."),
+        lastTransitionTime={**_text("When `status` last changed."), "format": "date-time"},
+        observedGeneration=_whole("The generation of the spec this was said of."),
+    )
+
+
 _DECISION: Final[Schema] = {
     "type": "object",
     "description": "The last decision with its inputs, rule, requirement, result and constraints. Not written yet.",
@@ -47,13 +50,13 @@ _DECISION: Final[Schema] = {
 }
 
 
-def _common(**properties: Schema) -> Schema:
+def _common(conditions: str, **properties: Schema) -> Schema:
     return {
         "type": "object",
         "description": "What the operator found and did; written by the operator alone.",
         "properties": {
             "observedGeneration": _whole("The generation of the spec that was last carried out."),
-            "conditions": _CONDITIONS,
+            "conditions": _conditions(conditions),
             **properties,
         },
     }
@@ -61,6 +64,7 @@ def _common(**properties: Schema) -> Schema:
 
 STATUS: Final = {
     "VPPCluster": _common(
+        "Ready, MetricsAvailable, Degraded, Reliable, FeaturesPending",
         replicas=_whole("Spark workers that are ready."),
         selector=_text("Label selector of the workers' pods."),
         pools=_list(
@@ -82,6 +86,7 @@ STATUS: Final = {
         lastDecision=_DECISION,
     ),
     "QueueChannel": _common(
+        "Ready, Degraded, ScalingLimited, FeaturesPending",
         replicas=_whole("Active channels."),
         selector=_text("Label selector of the channels' pods."),
         channels=_list(
@@ -117,6 +122,7 @@ STATUS: Final = {
         lastDecision=_DECISION,
     ),
     "NanoGrid": _common(
+        "Ready, FeaturesPending",
         secretName=_text("Secret with the site's account and gateway settings."),
         ders={"type": "array", "items": {"type": "string"}, "description": "The site's DERs."},
         source=_text("Gateway or Simulated."),

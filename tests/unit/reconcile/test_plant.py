@@ -40,6 +40,17 @@ async def test_a_plant_comes_up_from_its_resources() -> None:
         assert (condition["status"], condition["observedGeneration"]) == ("True", 1), condition
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("VPPCluster", "demo"), ("QueueChannel", "ingest"), ("NanoGrid", "house-01")]
+)
+async def test_a_resource_has_the_conditions_that_its_status_promises(kind: str, name: str) -> None:
+    plant = Plant()
+    await plant.settle()
+    found = {item["type"] for item in plant.world.kubernetes.there(kind, name)["status"]["conditions"]}
+    promised = STATUS[kind]["properties"]["conditions"]["description"].partition(": ")[2].rstrip(".")
+    assert found == set(promised.split(", "))
+
+
 async def test_a_channel_has_exchanges_stream_and_accounts_before_it_gets_traffic() -> None:
     plant = Plant()
     await plant.settle()
