@@ -157,7 +157,7 @@ def dry_run(settings: Settings, files: Sequence[str]) -> None:
 def configure_logging(settings: Settings) -> None:
     """Send the log to standard error, plain or as JSON."""
     formats = {
-        "plain": kopf.LogFormat.PLAIN,
+        "plain": kopf.LogFormat.FULL,
         "json": kopf.LogFormat.JSON,
     }
     kopf.configure(

@@ -54,7 +54,7 @@ def text(environ: Mapping[str, str], name: str, default: str | None = None) -> s
     if value:
         return value
     if default is None:
-        raise SettingError(f"{name} is not set; set it to what docs/operations.md says")
+        raise SettingError(f"{name} is not set; the operator sets it in the pods it makes")
     return default
 
 

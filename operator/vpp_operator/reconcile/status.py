@@ -167,7 +167,7 @@ def channel_status(
             reason="Active",
             message=" ".join(
                 [
-                    f"{len(active)} channels take readings.",
+                    f"{len(active)} channels take readings." if len(active) != 1 else "1 channel takes readings.",
                     *(
                         f"{report.name} is {report.state}: {report.reason}."
                         for report in reports

@@ -60,7 +60,7 @@ async def test_a_channel_that_stands_by_is_up_with_all_accounts_and_its_stream_a
     assert [channel.state for channel in newest.channels] == [ChannelState.ACTIVE, ChannelState.STANDBY]
     status = plant.world.kubernetes.there("QueueChannel", "ingest")["status"]
     assert status["replicas"] == 1
-    assert plant.condition("QueueChannel", "ingest")["message"] == "1 channels take readings."
+    assert plant.condition("QueueChannel", "ingest")["message"] == "1 channel takes readings."
     assert plant.condition("QueueChannel", "ingest", "FeaturesPending")["status"] == "False"
 
 

@@ -23,8 +23,8 @@ def test_a_setting_that_is_missing_or_empty_takes_its_default() -> None:
 @pytest.mark.parametrize(
     ("read", "value", "sentence"),
     [
-        (environment.text, "", "X is not set; set it to what docs/operations.md says"),
-        (environment.number, "", "X is not set; set it to what docs/operations.md says"),
+        (environment.text, "", "X is not set; the operator sets it in the pods it makes"),
+        (environment.number, "", "X is not set; the operator sets it in the pods it makes"),
         (environment.number, "fast", "X is 'fast', which is no number"),
         (environment.number, "-1", "X is -1; it must be at least 0"),
         (environment.number, "nan", "X is nan; it must be at least 0"),

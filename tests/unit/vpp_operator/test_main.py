@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from tests.plants import SETTINGS
-from vpp_operator.__main__ import main, watched_resources
+from vpp_operator.__main__ import configure_logging, main, watched_resources
 from vpp_operator.errors import VPPError
 from vpp_operator.ports import Ports, Refused
 
@@ -33,6 +34,13 @@ def logging_as_before() -> Iterator[None]:
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr("sys.argv", ["vpp_operator", *arguments])
     return main()
+
+
+def test_a_line_of_the_log_for_people_has_time_and_level(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(SETTINGS)
+    logging.getLogger("vpp_operator.apply").warning("made Secret plants/house-01-gateway")
+    line = capsys.readouterr().err.strip()
+    assert re.match(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*WARNING.*made Secret plants/house-01-gateway$", line), line
 
 
 def test_a_dry_run_prints_manifests_as_yaml(
