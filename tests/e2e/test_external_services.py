@@ -211,15 +211,19 @@ def test_a_wrong_password_of_the_control_broker_is_told_and_heals(region: Region
     region.wait_for("Ready", "True", "Running", seconds=120)
 
 
-def test_deleted_the_plant_leaves_its_volumes_and_nothing_else(region: Region) -> None:
+def test_deleted_the_plant_leaves_the_volumes_that_its_policies_keep_and_nothing_else(region: Region) -> None:
     kube = region.kube
     volumes = {name for name in objects(kube) if name.startswith("persistentvolumeclaim/")}
-    assert volumes
+    kept = {name for name in volumes if f"-{CHANNELS}-" not in name}
+    assert kept
+    assert kept < volumes
+    delete = json.dumps({"spec": {"deletionPolicy": "Delete"}})  # the VPPCluster's own volumes are retained
+    kube.run("patch", "queuechannel", CHANNELS, "-n", NAMESPACE, "--type=merge", "-p", delete)
     kube.run("delete", "nanogrids,queuechannels,vppclusters", "--all", "-n", NAMESPACE, timeout_seconds=120)
     wait_until(
-        "the removal of everything but volumes",
-        lambda: objects(kube) == region.before | volumes,
+        "the removal of everything but the volumes to keep",
+        lambda: objects(kube) == region.before | kept,
         timeout_seconds=120,
-        explain=lambda: f"too many: {objects(kube) - region.before - volumes}, gone: {region.before - objects(kube)}",
+        explain=lambda: f"too many: {objects(kube) - region.before - kept}, gone: {region.before - objects(kube)}",
     )
     assert outside.broker_users(kube, NAMESPACE) == {outside.BROKER_USERNAME}
