@@ -119,7 +119,9 @@ class FakeKubernetes:
             if any(owner["uid"] == uid for owner in document["metadata"].get("ownerReferences", ())):
                 self.remove(other_kind, other, other_namespace)
 
-    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> Sequence[Manifest]:
+    async def list(
+        self, kind: Kind, namespace: str | None, selector: str = "", *, fields: str = ""
+    ) -> Sequence[Manifest]:
         self._answer()
         return [
             copy.deepcopy(document)
@@ -127,6 +129,7 @@ class FakeKubernetes:
             if kind_name == kind.kind
             and namespace in (None, object_namespace)
             and _selected(document["metadata"].get("labels", {}), selector)
+            and all(_has_field(document, field) for field in fields.split(",") if field)
         ]
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
@@ -187,6 +190,15 @@ class FakeKubernetes:
     def _answer(self) -> None:
         if self.down:
             raise Unavailable("Kubernetes", "the API server does not answer")
+
+
+def _has_field(document: Manifest, wanted: str) -> bool:
+    """Tell whether an object has a field's value, such as `involvedObject.kind=StatefulSet`."""
+    path, _, value = wanted.partition("=")
+    found: Any = document
+    for name in path.split("."):
+        found = found.get(name, {})
+    return bool(found == value)
 
 
 def _selected(labels: Mapping[str, str], selector: str) -> bool:

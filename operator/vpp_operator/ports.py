@@ -60,8 +60,10 @@ ALL_KINDS: Final = (*OWNED_KINDS, *PLANT_KINDS, POD, VOLUME_CLAIM, EVENT, LEASE)
 class Kubernetes(Protocol):
     """The API server."""
 
-    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> Sequence[Manifest]:
-        """Return all objects of a kind, in one namespace or in all, that a label selector matches."""
+    async def list(
+        self, kind: Kind, namespace: str | None, selector: str = "", *, fields: str = ""
+    ) -> Sequence[Manifest]:
+        """Return all objects of a kind, in one namespace or in all, that a label and a field selector match."""
         ...
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:

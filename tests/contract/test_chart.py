@@ -44,7 +44,7 @@ TABLE_OF_RIGHTS = {
     ("batch", "cronjobs"): "get list create patch delete",
     ("", "pods"): "list watch patch delete",
     ("", "persistentvolumeclaims"): "list delete",
-    ("", "events"): "create",
+    ("", "events"): "create list",
     ("coordination.k8s.io", "leases"): "list watch",
 }
 RIGHTS_BESIDE_THE_WATCHED_NAMESPACES = {

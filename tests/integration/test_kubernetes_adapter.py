@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -155,6 +156,30 @@ async def test_only_the_very_object_that_was_meant_is_deleted(api: KubernetesApi
     assert (await there(api, CONFIG_MAP, namespace, "reborn"))["data"] == {"a": "2"}
     await api.delete(CONFIG_MAP, namespace, "reborn")
     assert await api.get(CONFIG_MAP, namespace, "reborn") is None
+
+
+async def test_why_a_pod_could_not_be_made_is_found_by_field(api: KubernetesApi, namespace: str) -> None:
+    pod = {"serviceAccountName": "absent", "containers": [{"name": "none", "image": "none"}]}
+    stateful_set = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "podless", "namespace": namespace},
+        "spec": {
+            "serviceName": "podless",
+            "selector": {"matchLabels": {"app": "podless"}},
+            "template": {"metadata": {"labels": {"app": "podless"}}, "spec": pod},
+        },
+    }
+    uid = (await api.apply(stateful_set))["metadata"]["uid"]
+    wanted = "involvedObject.kind=StatefulSet,reason=FailedCreate"
+    for _ in range(100):
+        found = await api.list(EVENT, namespace, fields=wanted)
+        if found:
+            break
+        await asyncio.sleep(0.1)
+    assert {event["involvedObject"]["uid"] for event in found} == {uid}
+    assert 'serviceaccount "absent" not found' in found[0]["message"]
+    assert await api.list(EVENT, namespace, fields="involvedObject.kind=StatefulSet,reason=Other") == []
 
 
 async def test_a_refusal_comes_in_the_servers_own_words(api: KubernetesApi, client: ApiClient, namespace: str) -> None:

@@ -61,8 +61,11 @@ class KubernetesApi:
         """End the threads; calls under way finish."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> Sequence[Manifest]:
-        query = {"limit": str(self._page_items)} | ({"labelSelector": selector} if selector else {})
+    async def list(
+        self, kind: Kind, namespace: str | None, selector: str = "", *, fields: str = ""
+    ) -> Sequence[Manifest]:
+        query = {"limit": str(self._page_items)}
+        query |= {name: value for name, value in (("labelSelector", selector), ("fieldSelector", fields)) if value}
         items: list[Manifest] = []
         while True:
             page = await self._call(f"list {kind.plural}", "GET", _path(kind, namespace), query=query)

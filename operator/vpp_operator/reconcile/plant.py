@@ -32,6 +32,7 @@ from vpp_operator.reconcile.leaving import ensure_finalizers, let_go
 from vpp_operator.reconcile.look import Look
 from vpp_operator.reconcile.memory import Memory
 from vpp_operator.reconcile.report import report
+from vpp_operator.reconcile.unmade import why_unmade
 from vpp_operator.resources import names
 from vpp_operator.resources.channel import ACTIVE
 from vpp_operator.resources.nanogrid import ders
@@ -161,7 +162,7 @@ async def _say(
 ) -> None:
     """Write the statuses that have changed."""
     ready = statuses.cluster_ready(
-        unready=statuses.unready_sets(look.picture, wanted),
+        unready=statuses.unready_sets(look.picture, wanted, await why_unmade(look.ports.kubernetes, look.picture)),
         faults=faults,
         progress=progress,
         has_channels=bool(look.channels),

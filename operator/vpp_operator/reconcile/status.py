@@ -52,8 +52,11 @@ def without_plant(vpp: str) -> list[Condition]:
     return [Condition(type="Ready", status=False, reason="VPPNotFound", message=message)]
 
 
-def unready_sets(picture: Picture, wanted: Sequence[Manifest]) -> list[str]:
-    """Return what wanted StatefulSets lack, in words; the reason of a pod that does not start is named."""
+def unready_sets(picture: Picture, wanted: Sequence[Manifest], unmade: Mapping[str, str]) -> list[str]:
+    """Return what wanted StatefulSets lack, in words.
+
+    The reason of a pod that does not start is named, or, from `unmade`, why there is none.
+    """
     found = []
     for manifest in wanted:
         if manifest["kind"] != "StatefulSet":
@@ -64,6 +67,7 @@ def unready_sets(picture: Picture, wanted: Sequence[Manifest]) -> list[str]:
         if live is not None and ready >= replicas:
             continue
         reasons = [pod.waiting for pod in picture.pods if pod.name.rpartition("-")[0] == name and pod.waiting]
+        reasons += [unmade[name]] if name in unmade else []
         found.append(f"{name} {ready}/{replicas}{f' ({reasons[0]})' if reasons else ''}")
     return found
 

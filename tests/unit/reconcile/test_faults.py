@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import running
-from tests.plants import CLUSTER, Plant, resource
+from tests.plants import CLUSTER, NAMESPACE, Plant, resource
 from vpp_operator.reconcile import retention
 
 EXTERNAL_INFLUX = {
@@ -275,6 +275,32 @@ async def test_a_channel_that_is_down_is_said_and_stays_in_the_topology() -> Non
     plant.world.broker("ingest-0").down = False
     await plant.settle(2)
     assert plant.condition("QueueChannel", "ingest")["status"] == "True"
+
+
+async def test_why_a_pod_could_not_be_made_is_in_the_condition_until_it_is_there() -> None:
+    plant = Plant()
+    await plant.look()
+    kubernetes = plant.world.kubernetes
+    control = kubernetes.there("StatefulSet", "demo-control")["metadata"]["uid"]
+    for number, (uid, at, message) in enumerate(
+        (
+            (control, "2026-01-01T00:00:02Z", "create Pod demo-control-0 failed: exceeded quota: no-pods"),
+            (control, "2026-01-01T00:00:01Z", "an older reason"),
+            ("of-an-earlier-one", "2026-01-01T00:00:03Z", "a reason of a StatefulSet that is gone"),
+        )
+    ):
+        involved = {"kind": "StatefulSet", "name": "demo-control", "uid": uid}
+        metadata = {"name": f"failed.{number}", "namespace": NAMESPACE}
+        event = {"apiVersion": "v1", "kind": "Event", "metadata": metadata, "involvedObject": involved}
+        kubernetes.add(event | {"reason": "FailedCreate", "lastTimestamp": at, "message": message})
+    await plant.look()
+    ready = plant.condition("VPPCluster", "demo")
+    assert ready["reason"] == "PodsStarting"
+    assert "demo-control 0/1 (create Pod demo-control-0 failed: exceeded quota: no-pods)" in ready["message"]
+    assert "an older reason" not in ready["message"]
+    assert "that is gone" not in ready["message"]
+    await plant.settle()
+    assert plant.condition("VPPCluster", "demo")["reason"] == "Running"
 
 
 async def test_a_driver_that_fails_is_the_plants_reason() -> None:
