@@ -9,15 +9,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from vpplocal.cache import cache_folder
 from vpplocal.down import remains
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-CLUSTER = Path(__file__).resolve().parents[2] / "hack" / "cluster.py"
+ROOT = Path(__file__).resolve().parents[2]
+CLUSTER = ROOT / "hack" / "cluster.py"
+NAMESPACES = ("net", "pid", "mnt", "ipc", "uts")
+BUILT_ANEW = "local-path-provisioner"
 
 
 @pytest.fixture
@@ -67,6 +71,79 @@ def left_behind(before: set[str], identity: str) -> list[str]:
     return sorted(line for line in new if not another_node.search(line) and not image_build.search(line))
 
 
+def namespaces(process: Path) -> set[str]:
+    return {str((process / "ns" / kind).readlink()) for kind in NAMESPACES}
+
+
+def processes_of(identity: str) -> dict[int, set[str]]:
+    """The node's processes and what was started to make it, by pid, each with its namespaces that are not the host's.
+
+    They are known by what they inherit: the identity in their environment, or the node's cgroup, as pods are.
+    """
+    found, host = {}, namespaces(Path("/proc/self"))
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            by_environment = f"VPP_LOCAL_ID={identity}".encode() in (process / "environ").read_bytes().split(b"\0")
+            if by_environment or f"vpp-local-{identity}" in (process / "cgroup").read_text():
+                found[int(process.name)] = namespaces(process) - host
+        except OSError:
+            continue  # it ended meanwhile
+    return found
+
+
+def namespaces_in_use() -> set[str]:
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            found |= namespaces(process)
+        except OSError:
+            continue
+    return found
+
+
+def wait_until(what: str, holds: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds:g} s"
+        time.sleep(0.05)
+
+
+def take_down_and_find_nothing(before: set[str], identity: str) -> int:
+    """Take the node down; nothing of it may be left. Returns how many processes it had."""
+    had = processes_of(identity)
+    run("down")
+    assert remains(identity) == []
+    assert left_behind(before, identity) == []
+    # What a killed start was building is ended by a guard of its own, not by `down`.
+    wait_until("the end of its processes", lambda: not processes_of(identity), 5)
+    assert set().union(*had.values()) & namespaces_in_use() == set()
+    return len(had)
+
+
+def start(log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        return subprocess.Popen(("make", "up"), cwd=ROOT, stdout=output, stderr=output)
+
+
+def kill(starting: subprocess.Popen[bytes]) -> None:
+    """Kill `make` and the command that it runs, both at once: neither can clean up."""
+    children = Path(f"/proc/{starting.pid}/task/{starting.pid}/children").read_text().split()
+    for pid in (starting.pid, *map(int, children)):
+        os.kill(pid, signal.SIGKILL)
+    starting.wait(timeout=10)
+
+
+def cache_without(program: str, folder: Path) -> None:
+    """Make a cache that has everything of the user's but one program, and a place of its own to build it."""
+    for entry in (*cache_folder().iterdir(), *(cache_folder() / "toolchain").iterdir()):
+        link = folder / entry.relative_to(cache_folder().parent)
+        if entry.name in ("toolchain", "locks"):
+            link.mkdir(parents=True)
+        elif not entry.name.startswith(program):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(entry)
+
+
 WORKLOAD = """
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -107,33 +184,51 @@ def test_a_node_runs_pods_without_root_rights_and_down_leaves_nothing(identity: 
     run("kubectl", "apply", "-f", str(manifest))
     run("kubectl", "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/probe", "--timeout=60s")
     assert run("kubectl", "logs", "probe").splitlines() == ["kept", "API server by name", "Prometheus by name"]
-    run("down")
-    assert remains(identity) == []
-    assert left_behind(before, identity) == []
+    assert take_down_and_find_nothing(before, identity) >= 10
     assert run("down") == ""
 
 
 @pytest.mark.parametrize("after_seconds", [0.6, 2.0, 6.0])
-def test_down_leaves_nothing_of_a_start_that_was_killed(identity: str, after_seconds: float) -> None:
+def test_down_leaves_nothing_of_a_start_that_was_killed(identity: str, after_seconds: float, tmp_path: Path) -> None:
     before = host_state()
-    starting = subprocess.Popen(
-        (sys.executable, str(CLUSTER), "up"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    starting = start(tmp_path / "up.log")
     time.sleep(after_seconds)
-    os.kill(starting.pid, signal.SIGKILL)
-    starting.wait(timeout=10)
-    run("down")
-    assert remains(identity) == []
-    assert left_behind(before, identity) == []
+    kill(starting)
+    take_down_and_find_nothing(before, identity)
 
 
-def test_up_mends_what_a_killed_start_left(identity: str) -> None:
-    starting = subprocess.Popen(
-        (sys.executable, str(CLUSTER), "up"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+def test_down_leaves_nothing_of_a_start_that_was_killed_while_pods_came_up(identity: str, tmp_path: Path) -> None:
+    before = host_state()
+    log = tmp_path / "up.log"
+    starting = start(log)
+    wait_until("the node's last step", lambda: "node: images and add-ons: done" in log.read_text(), 120)
+    # All programs of the node share three namespaces; every pod brings some of its own.
+    wait_until("a pod", lambda: len(set().union(*processes_of(identity).values())) > 3, 60)
+    kill(starting)
+    assert take_down_and_find_nothing(before, identity) >= 10
+
+
+def test_down_leaves_nothing_of_a_build_that_was_killed(
+    identity: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = host_state()
+    cache_without(BUILT_ANEW, tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    starting = start(tmp_path / "up.log")
+
+    def builds() -> bool:
+        names = [Path(f"/proc/{pid}/comm") for pid in processes_of(identity)]
+        return any(name.exists() and name.read_text().strip() == "go" for name in names)
+
+    wait_until("the build", builds, 60)
+    kill(starting)
+    assert take_down_and_find_nothing(before, identity) >= 1
+
+
+def test_up_mends_what_a_killed_start_left(identity: str, tmp_path: Path) -> None:
+    starting = start(tmp_path / "up.log")
     time.sleep(3)
-    os.kill(starting.pid, signal.SIGKILL)
-    starting.wait(timeout=10)
+    kill(starting)
     assert "is up after" in run("up")
 
 
