@@ -12,9 +12,9 @@ from vppchaos.run import Size, run
 from vppdemo import install
 from vppdemo.kube import Kube
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]  # five minutes of faults, and what comes back after them
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]  # usually five minutes, with what comes back after the faults
 NAMESPACE = "vpp-e2e-chaos"
-SHORT = Size(days=1, acceleration=300, reading_interval_seconds=30, most_faults=1000, seconds=240)
+SHORT = Size(days=1, acceleration=540, reading_interval_seconds=30, most_faults=1000, seconds=150)
 SEED = 1
 
 
@@ -31,5 +31,5 @@ def test_nothing_is_lost_doubled_or_out_of_order(result: dict[str, Any]) -> None
 
 def test_faults_fell_into_the_transitions(result: dict[str, Any]) -> None:
     done = counted(result["events"])
-    assert done["faults"] >= 10
+    assert done["faults"] >= 8
     assert len(done["by_moment"]) >= 3
