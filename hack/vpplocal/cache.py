@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,10 +24,24 @@ def require_free_disk(folder: Path, gib: float) -> None:
     Raises:
         LocalError: less than `gib` are free.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    free_gib = shutil.disk_usage(folder).free / 1024**3
-    if free_gib < gib:
-        raise LocalError(f"the disk of {folder} has {free_gib:.1f} GiB free and {gib:g} are needed; make room there")
+    require_room({folder: gib})
+
+
+def require_room(needs: Mapping[Path, float]) -> None:
+    """Raise where a disk has too little room for all that goes onto it; `needs` is folder -> GiB.
+
+    Raises:
+        LocalError: less than the sum over a disk's folders is free.
+    """
+    disks: dict[int, list[Path]] = {}
+    for folder in needs:
+        folder.mkdir(parents=True, exist_ok=True)
+        disks.setdefault(folder.stat().st_dev, []).append(folder)
+    for folders in disks.values():
+        free_gib, gib = shutil.disk_usage(folders[0]).free / 1024**3, sum(needs[folder] for folder in folders)
+        if free_gib < gib:
+            where = " and ".join(str(folder) for folder in folders)
+            raise LocalError(f"the disk of {where} has {free_gib:.1f} GiB free and {gib:g} are needed; make room there")
 
 
 @contextmanager

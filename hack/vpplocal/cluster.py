@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Literal
 
 from vpplocal import addons, node, packages
-from vpplocal.cache import lock
+from vpplocal.cache import cache_folder, lock, require_room
 from vpplocal.down import bring_down
 from vpplocal.errors import LocalError
 from vpplocal.images import load_image, node_image_archives
 from vpplocal.instance import CHECKOUT, instance_id, kubeconfig_file
 from vpplocal.progress import duration, run_long, step
-from vpplocal.toolchain import toolchain_binary
+from vpplocal.toolchain import is_built, toolchain_binary
 
 KIND_NAME = "vpp-operator"
+CACHES_GIB = 16.0
+"""Programs, images and packages in the user's cache, and what Go keeps beside them."""
+STATE_GIB = 9.0
+"""The node's own state and containers, and the layers that images are built from, below /var/lib."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,9 @@ def _node_up() -> None:
     if _is_up():
         return
     packages.require_root("the local node, with its own network and mounts,")
+    if not is_built("kube-apiserver"):
+        # Said now, and not in the middle of a build half an hour later.
+        require_room({cache_folder(): CACHES_GIB, Path("/var/lib"): STATE_GIB})
     packages.install_missing(packages.node_packages())
     with node_lock():
         if not _is_up():

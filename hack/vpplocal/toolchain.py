@@ -98,13 +98,22 @@ def recipe_hash(name: str) -> str:
     return digest.hexdigest()[:8]
 
 
+def is_built(name: str) -> bool:
+    """Tell whether the cache has a program."""
+    return _place(name).exists()
+
+
+def _place(name: str) -> Path:
+    return cache_folder() / "toolchain" / f"{name}-{recipe_hash(name)}" / name
+
+
 def toolchain_binary(name: str) -> Path:
     """Return the path of a program, building it first where the cache has none.
 
     Raises:
         LocalError: no Go, no network, too little disk, or the build failed.
     """
-    target = cache_folder() / "toolchain" / f"{name}-{recipe_hash(name)}" / name
+    target = _place(name)
     if target.exists():
         return target
     with build_lock("toolchain"):
@@ -188,7 +197,7 @@ def _require_rust(environ: dict[str, str]) -> None:
 
 def _unlocked(name: str) -> Path:
     """Like `toolchain_binary`, for a build that holds the lock already."""
-    target = cache_folder() / "toolchain" / f"{name}-{recipe_hash(name)}" / name
+    target = _place(name)
     if not target.exists():
         _build(name, target)
     return target

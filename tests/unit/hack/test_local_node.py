@@ -5,17 +5,19 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from vpplocal import addons, cgroups, node, packages, plan, progress, toolchain
-from vpplocal.cache import lock, require_free_disk
+from vpplocal import addons, cgroups, cluster, node, packages, plan, progress, toolchain
+from vpplocal.cache import lock, require_free_disk, require_room
 from vpplocal.errors import LocalError
 from vpplocal.instance import Instance, choose_network, instance_id
 from vpplocal.toolchain import PROGRAMS, recipe_hash, toolchain_binary
@@ -338,6 +340,27 @@ def test_missing_go_is_named_with_its_version(tmp_path: Path, monkeypatch: pytes
 def test_a_full_disk_is_named_with_what_is_free_and_needed(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match=r"has \d+\.\d GiB free and 1e\+09 are needed; make room there"):
         require_free_disk(tmp_path, 1e9)
+
+
+def test_what_goes_onto_one_disk_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=20 << 30))
+    one, other = tmp_path / "one", tmp_path / "other"
+    require_room({one: 12, other: 8})
+    with pytest.raises(LocalError, match=r"the disk of .*/one and .*/other has 20\.0 GiB free and 25 are needed"):
+        require_room({one: 16, other: 9})
+
+
+def test_a_start_from_nothing_asks_for_all_its_room_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def installed(*_: object) -> None:
+        raise AssertionError("packages came before the disk")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(cluster, "_is_up", lambda: False)
+    monkeypatch.setattr(packages, "require_root", lambda what: None)
+    monkeypatch.setattr(packages, "install_missing", installed)
+    monkeypatch.setattr(cluster, "CACHES_GIB", 1e9)
+    with pytest.raises(LocalError, match="GiB free and 1e"):
+        cluster._node_up()
 
 
 def test_what_a_killed_build_left_goes_with_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
