@@ -74,11 +74,12 @@ def run(data_folder: Path | None, out: Path) -> list[str]:
         with timed(seconds, "audit"):
             audit = live.audit(kube, NAMESPACE)
             versions = running_versions(kube, NAMESPACE, plant.VPP)
+    peak_gib = memory.close()
     result = report.summary(
         profile=data_folder.name if data_folder else "physical",
         audit=audit,
         seconds=seconds,
-        peak_memory_gib=memory.close(),
+        peak_memory_gib=None if kube.context else peak_gib,  # a cluster elsewhere uses another machine's memory
         operator_mib=operator_resident_mib(kube, install.OPERATOR_NAMESPACE),
         versions=versions,
     )
@@ -93,6 +94,7 @@ def _print_result(result: dict[str, object], out: Path, kube: Kube) -> None:
     figures = ("readings", "energy_max_relative_error", "latency_ms", "seconds")
     for name in (*figures, "peak_memory_gib", "operator_resident_mib", "versions"):
         value = result[name]
+        value = "not measured" if value is None else value
         text = ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
         print(f"{name.replace('_', ' '):26}{text}")
     print(f"{'written to':26}{out.relative_to(ROOT)}")

@@ -45,7 +45,7 @@ def summary(
     profile: str,
     audit: Mapping[str, Any],
     seconds: Mapping[str, float],
-    peak_memory_gib: float,
+    peak_memory_gib: float | None,
     operator_mib: float | None,
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def summary(
         "hours_compared": audit["hours_compared"],
         "latency_ms": audit["latency_ms"],
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
-        "peak_memory_gib": round(peak_memory_gib, 2),
+        "peak_memory_gib": None if peak_memory_gib is None else round(peak_memory_gib, 2),
         "operator_resident_mib": None if operator_mib is None else round(operator_mib, 1),
         "versions": dict(versions),
         "sites": audit["sites"],

@@ -74,6 +74,12 @@ def test_an_energy_error_that_is_large_or_unknown_is_a_fault(error: float | None
     assert "the twin's energy differs" in found[0]
 
 
+def test_memory_that_was_not_measured_is_no_figure() -> None:
+    measured: Any = {"profile": "p", "seconds": {}, "versions": {}, "operator_mib": None, "audit": result()}
+    assert summary(**measured, peak_memory_gib=None)["peak_memory_gib"] is None
+    assert summary(**measured, peak_memory_gib=5.349)["peak_memory_gib"] == 5.35
+
+
 def test_the_table_has_a_row_for_each_site_and_one_of_totals() -> None:
     lines = site_table([SITE, {**SITE, "site": "wind-01", "latency_ms_p50": None}]).splitlines()
     assert [line.split()[0] for line in lines if not line.startswith("-")] == ["site", "house-01", "wind-01", "all"]
