@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,13 @@ class Machine:
 
     def did(self, words: str) -> bool:
         return any(words in call for call in self.calls.read_text().splitlines())
+
+
+def test_the_images_that_no_pod_is_made_from_are_those_the_operator_does_not_use() -> None:
+    sources = "".join(file.read_text() for file in (install.ROOT / "operator/vpp_operator/resources").glob("*.py"))
+    used = {f"vpp-{name}" for name in re.findall(r"images\.([a-z]+)\b(?!\s+import)", sources)}
+    assert used
+    assert not used & install.NOT_RUN_YET
 
 
 def test_a_namespace_that_the_demo_did_not_make_is_left_alone(tmp_path: Path) -> None:
