@@ -25,7 +25,7 @@ KINDS = "all,secrets,configmaps,persistentvolumeclaims,networkpolicies,poddisrup
 EGRESS: Sequence[Mapping[str, Any]] = (
     {
         "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}],
-        "ports": [{"port": 15672, "protocol": "TCP"}, {"port": 8086, "protocol": "TCP"}],
+        "ports": [{"port": port, "protocol": "TCP"} for port in (5672, 15672, 8086)],
     },
 )
 SITE_DOCUMENT: Mapping[str, Any] = {

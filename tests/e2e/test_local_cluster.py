@@ -43,11 +43,12 @@ def run(*command: str, timeout_seconds: float = 300) -> str:
 
 
 def host_state() -> set[str]:
-    """What a node could leave on the host: links, routes, mounts, packet filter rules, cgroups, namespaces."""
+    """What a node could leave on the host: links, routes, mounts, packet filter rules and sets, cgroups, namespaces."""
     commands = {
         "link": "ip -o link show | cut -d: -f2 | cut -d@ -f1",
         "route": "ip route show",
         "rule": "iptables-save | grep -v '^#' | sed 's/\\[.*//'",
+        "set": "ipset list -name",
         "cgroup": "find /sys/fs/cgroup -maxdepth 2 -type d -name 'vpp-local-*'",
         "namespace": "ls /run/netns 2>/dev/null",
         "mount": "awk '{print $5}' /proc/self/mountinfo",
