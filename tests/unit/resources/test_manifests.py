@@ -42,8 +42,16 @@ def containers(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, A
             yield document["metadata"]["name"], pod, container
 
 
+def fold_pod(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    (job,) = of_kind(objects, "CronJob")
+    pod: dict[str, Any] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return pod
+
+
 async def test_every_container_runs_without_rights() -> None:
-    for name, pod, container in containers(await manifests()):
+    objects = await manifests()
+    fold = fold_pod(objects)
+    for name, pod, container in [*containers(objects), ("demo-history", fold, fold["containers"][0])]:
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["runAsUser"] == 10001, name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
@@ -172,6 +180,46 @@ async def test_volume_storage_is_shared_by_driver_and_workers_on_one_node() -> N
     claims = [volume.get("persistentVolumeClaim", {}).get("claimName") for volume in worker["volumes"]]
     assert "data-demo-driver-0" in claims
     assert "podAffinity" in worker["affinity"]
+
+
+async def test_the_history_is_folded_by_the_clock_and_never_twice_at_once() -> None:
+    compaction = {"schedule": "5 * * * *", "suspend": True, "fileSize": "1Gi", "graceSeconds": 60}
+    objects = await manifests({**CLUSTER, "storage": {"compaction": compaction}})
+    (job,) = of_kind(objects, "CronJob")
+    assert (job["metadata"]["name"], job["spec"]["concurrencyPolicy"]) == ("demo-history", "Forbid")
+    assert (job["spec"]["schedule"], job["spec"]["suspend"]) == ("5 * * * *", True)
+    pod = fold_pod(objects)
+    assert pod["restartPolicy"] == "Never"
+    variables = {item["name"]: item["value"] for item in pod["containers"][0]["env"]}
+    assert variables["VPP_HISTORY_FILE_BYTES"] == str(2**30)
+    assert variables["VPP_HISTORY_GRACE_SECONDS"] == "60"
+    driver = next(container for name, _, container in containers(objects) if name == "demo-driver")
+    for name in ("VPP_STORAGE_URL", "VPP_WEBHDFS_URL"):
+        assert variables[name] == next(item["value"] for item in driver["env"] if item["name"] == name)
+
+
+async def test_the_fold_of_a_volume_runs_beside_the_driver_and_mounts_its_volume() -> None:
+    pod = fold_pod(await manifests({**CLUSTER, "storage": {"type": "Volume", "size": "2Gi"}}))
+    assert {"name": "data", "persistentVolumeClaim": {"claimName": "data-demo-driver-0"}} in pod["volumes"]
+    assert {"name": "data", "mountPath": "/data"} in pod["containers"][0]["volumeMounts"]
+    assert "podAffinity" in pod["affinity"]
+
+
+@pytest.mark.parametrize(
+    ("url", "webhdfs", "found"),
+    [
+        ("hdfs://name-node:8020/vpp", "", "http://name-node:9870"),
+        ("hdfs://plants/vpp", "https://name-node:9871", "https://name-node:9871"),
+        ("s3a://bucket/vpp", "", None),
+    ],
+    ids=["HDFS at its usual port", "HDFS at an address of its own", "what only Spark reaches is not folded"],
+)
+async def test_external_storage_is_folded_where_it_can_be_reached(url: str, webhdfs: str, found: str | None) -> None:
+    storage = {"type": "External", "url": url} | ({"webhdfsUrl": webhdfs} if webhdfs else {})
+    objects = await manifests({**CLUSTER, "storage": storage})
+    jobs = of_kind(objects, "CronJob")
+    variables = [item for job in jobs for item in fold_pod([job])["containers"][0]["env"]]
+    assert [item["value"] for item in variables if item["name"] == "VPP_WEBHDFS_URL"] == ([found] if found else [])
 
 
 @pytest.mark.parametrize(

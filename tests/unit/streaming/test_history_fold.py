@@ -15,7 +15,14 @@ from vpp_workloads.streaming.files import Files
 from vpp_workloads.streaming.history.fold import Folded, OvertakenError, fold
 from vpp_workloads.streaming.history.log import Version
 from vpp_workloads.streaming.history.plan import Limits
-from vpp_workloads.streaming.history.rows import RECENT_SCHEMA, newest_version, read_all, read_version, versions
+from vpp_workloads.streaming.history.rows import (
+    RECENT_SCHEMA,
+    newest_version,
+    prepare,
+    read_all,
+    read_version,
+    versions,
+)
 
 URL = "hdfs://name-node:8020/vpp"
 GRACE_SECONDS = 3600
@@ -235,9 +242,25 @@ def test_another_checkpoint_than_the_historys_is_told() -> None:
     run(files, files)
     for batch in range(1, 6):
         del files.held[f"checkpoint/commits/{batch}"]
-    with pytest.raises(StreamingError, match=r"holds batches up to 5 and the checkpoint has come to 0 only"):
+    with pytest.raises(StreamingError, match=r"holds batches up to 5, and the checkpoint has come to 0 only"):
         run(files, files)
     assert rows_in(files, newest_version(files)) == expected(range(6), DAYS)
+
+
+@pytest.mark.parametrize("finished_batch", [-1, 4], ids=["a new checkpoint", "an older one"])
+def test_no_driver_starts_behind_the_history(finished_batch: int) -> None:
+    files = a_plant(6, DAYS)
+    run(files, files)
+    with pytest.raises(StreamingError, match=f"up to 5, and the checkpoint has come to {finished_batch} only"):
+        prepare(files, finished_batch)
+    assert all_rows(files) == expected(range(6), DAYS)
+
+
+def test_a_driver_that_starts_removes_what_was_not_finished() -> None:
+    files = a_plant(6, DAYS)
+    prepare(files, 5)
+    assert [entry.name for entry in files.entries("recent")] == [f"batch_id={batch}" for batch in range(6)]
+    prepare(MemoryFiles(), -1)
 
 
 def test_a_copy_elsewhere_gets_a_version_with_its_own_addresses() -> None:

@@ -57,7 +57,7 @@ def test_a_round_takes_the_oldest_finished_batches_behind_the_version(
 
 
 def test_a_checkpoint_that_is_younger_than_the_history_stops_it() -> None:
-    with pytest.raises(StreamingError, match="up to 5 and the checkpoint has come to 4 only"):
+    with pytest.raises(StreamingError, match="up to 5, and the checkpoint has come to 4 only"):
         batches_to_fold([3, 4], a_version(0, a_file(PV, 0, 5)), 4, LIMITS)
 
 

@@ -103,9 +103,8 @@ class LocalFiles:
     @contextmanager
     def _complete(self, path: str, content: IO[bytes]) -> Iterator[Path]:
         """Give a hidden file beside `path` that holds the content, on disk."""
-        folder = (self._root / path).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        hidden = folder / _hidden(path)
+        hidden = self._root / _hidden(path)
+        hidden.parent.mkdir(parents=True, exist_ok=True)
         try:
             with hidden.open("wb") as file:
                 shutil.copyfileobj(content, file)
@@ -161,7 +160,7 @@ class WebHdfsFiles:
         self._json("DELETE", path, op="DELETE", recursive="true")
 
     def _upload(self, path: str, content: IO[bytes], size: int) -> str:
-        hidden = f"{path.rpartition('/')[0]}/{_hidden(path)}"
+        hidden = _hidden(path)
         where = self._json("PUT", hidden, op="CREATE", overwrite="true", noredirect="true")["Location"]
         headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
         with self._call("PUT", where, content, headers):
@@ -196,8 +195,14 @@ class WebHdfsFiles:
 
 
 def _hidden(path: str) -> str:
-    """Return a name that readers pass over."""
-    return f".{path.rpartition('/')[2]}.{uuid.uuid4().hex[:8]}"
+    """Return a path beside this one that readers pass over."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}.{name}.{uuid.uuid4().hex[:8]}"
+
+
+def can_open(storage: StorageSettings) -> bool:
+    """Tell whether a storage can be reached without Spark."""
+    return storage.url.startswith("file:") or bool(storage.webhdfs_url)
 
 
 def open_files(storage: StorageSettings) -> Files:

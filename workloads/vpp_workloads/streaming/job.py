@@ -19,6 +19,8 @@ from vpp_workloads.streaming.checkpoint import Finished, finished
 from vpp_workloads.streaming.command_link import BrokerLink
 from vpp_workloads.streaming.control_publisher import ControlPublisher
 from vpp_workloads.streaming.errors import StreamingError
+from vpp_workloads.streaming.files import can_open, open_files
+from vpp_workloads.streaming.history.rows import prepare
 from vpp_workloads.streaming.influx import Influx
 from vpp_workloads.streaming.listener import ProgressListener
 from vpp_workloads.streaming.marking import Marker
@@ -157,6 +159,8 @@ def _start(
     marker: Marker | None,
 ) -> StreamingQuery:
     before: Finished = finished(spark, settings.storage.checkpoint)
+    if can_open(settings.storage):
+        prepare(open_files(settings.storage), before.batch_id)
     totals = last_totals(influx, settings.vpp, before.batch_id)
     progress.resumed(before.batch_id, before.offsets, totals)
     sink = BatchSink(

@@ -67,6 +67,14 @@ class Version:
         return max((file.last for file in self.files), default=-1)
 
 
+def ahead(folded: int, finished: int) -> str:
+    """Return the sentence on a checkpoint that is not the history's: an older copy, or a new one."""
+    return (
+        f"the history holds batches up to {folded}, and the checkpoint has come to {finished} only, so it is not this"
+        " history's. Move the folders `history` and `recent` elsewhere, or bring back the checkpoint that was theirs"
+    )
+
+
 def part_of(date: str, kind: str) -> str:
     """Return the folder of a date (`YYYY-MM-DD`) and kind."""
     return f"date={date}/kind={kind}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vpp_workloads.streaming.errors import StreamingError
-from vpp_workloads.streaming.history.log import DataFile, Version
+from vpp_workloads.streaming.history.log import DataFile, Version, ahead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +51,7 @@ def batches_to_fold(recent: Sequence[int], version: Version, finished: int, limi
         StreamingError: the checkpoint is younger than the history, so its batch numbers mean something else.
     """
     if 0 <= finished < version.folded:
-        raise StreamingError(
-            f"the history holds batches up to {version.folded} and the checkpoint has come to {finished} only: it is"
-            " another one. Move `history` and `recent` to another folder and start the driver again"
-        )
+        raise StreamingError(ahead(version.folded, finished))
     waiting = sorted(batch for batch in recent if version.folded < batch <= finished)
     return waiting[: limits.round_batches]
 

@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 
 from vpp_contract.names import CHECKPOINT_FOLDER, HISTORY_FOLDER, RECENT_FOLDER
 from vpp_workloads.streaming.columns import HISTORY_COLUMNS, SOURCE_ARROW
+from vpp_workloads.streaming.errors import StreamingError
 from vpp_workloads.streaming.files import Files
 from vpp_workloads.streaming.history.log import (
     LOG_FOLDER,
     Version,
+    ahead,
     decode,
     part_of,
     version_name,
@@ -109,6 +111,20 @@ def by_part(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         for kind in np.unique(kinds[days == day]):
             rows = table.filter(pa.array((days == day) & (kinds == kind)))
             yield part_of(str(day), kind), rows.select(FILE_SCHEMA.names)
+
+
+def prepare(files: Files, finished: int) -> None:
+    """Make the storage ready for a driver that goes on behind this batch: what was not finished is not there.
+
+    Raises:
+        StreamingError: the history is ahead of the checkpoint, so batches would be written that count as folded.
+    """
+    folded = newest_version(files).folded
+    if folded > finished:
+        raise StreamingError(ahead(folded, finished))
+    for batch in recent_batches(files):
+        if batch > finished:
+            files.remove(f"{RECENT_FOLDER}/{BATCH_FOLDER}{batch}")
 
 
 def read_all(files: Files, columns: pa.Schema) -> pa.Table:
