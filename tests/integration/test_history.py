@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -31,6 +32,7 @@ from vpp_workloads.streaming.history.rows import RECENT_SCHEMA, read_all
 pytestmark = pytest.mark.integration
 LIMITS = Limits(full_bytes=20_000, round_batches=3, grace_seconds=60)
 DAY_US = 86_400_000_000
+DOCUMENT = Path(__file__).parents[2] / "docs" / "streaming.md"
 Identities = Counter[tuple[str, int, int]]
 
 
@@ -168,6 +170,25 @@ def test_a_reader_sees_each_reading_once_before_during_and_after_folds_that_die(
     assert seen[-1] == plant.expected(plant.finished + 1)
     assert len({sum(look.values()) for look in seen}) > 2
     assert len(read_all(plant.files, RECENT_SCHEMA)) == 200 * (plant.finished + 1)
+
+
+def test_the_documented_reads_find_what_is_folded_and_what_is_not(plant: Plant) -> None:
+    for _ in range(3):
+        plant.batch()
+    plant.fold()
+    plant.batch()
+    section = DOCUMENT.read_text().partition("## History")[2].partition("\n## ")[0]
+    code = "\n".join(re.findall(r"```python\n(.*?)```", section, re.DOTALL))
+    names: dict[str, Any] = {"spark": plant.spark}
+    exec(code.replace("hdfs://demo-hdfs-namenode.vpp-demo.svc:8020/vpp", plant.url), names)
+    found = Counter((row.der, row.boot, row.seq) for row in names["everything"].select("der", "boot", "seq").collect())
+    assert found == plant.expected(4)
+    columns = dict(names["history"].dtypes)
+    documented = re.findall(r"^\| (`.+?`) \| (.+?) \|", section, re.MULTILINE)
+    for cells, types in documented:
+        for name, kind in zip(re.findall("`(.+?)`", cells), types.split(", ") * 9, strict=False):
+            assert columns[name] == kind, name
+    assert set(columns) == {*HISTORY_COLUMNS, "batch_id", "date"}
 
 
 def test_two_folds_at_once_and_one_of_them_publishes(plant: Plant) -> None:

@@ -114,8 +114,8 @@ class Storage:
         longest=1024,
     )
     webhdfs_url: str = described(
-        "HTTP address of the external HDFS name node, through which its history is compacted and audited. "
-        "Empty: port 9870 of the host in url.",
+        "HTTP address of the external HDFS name node, such as http://name-node:9870: its history is compacted and "
+        "audited through it. Empty: it is not, and readings stay in `recent`.",
         default="",
         pattern=r"^(https?://.+)?$",
         longest=1024,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from vpp_operator.api.vppcluster import VPPClusterSpec
@@ -78,9 +77,7 @@ def storage_url(owner: Owner, spec: VPPClusterSpec) -> str:
 def webhdfs_url(owner: Owner, spec: VPPClusterSpec) -> str:
     """Return the name node's HTTP address, empty where there is none."""
     if spec.storage.type == "External":
-        external = urlsplit(spec.storage.url)
-        usual = f"http://{external.hostname}:{WEB_PORT}" if external.scheme == "hdfs" else ""
-        return spec.storage.webhdfs_url or usual
+        return spec.storage.webhdfs_url
     if spec.storage.type != "HDFS":
         return ""
     return f"http://{names.service_host(names.name_node(owner.vpp), owner.namespace)}:{WEB_PORT}"

@@ -208,11 +208,11 @@ async def test_the_fold_of_a_volume_runs_beside_the_driver_and_mounts_its_volume
 @pytest.mark.parametrize(
     ("url", "webhdfs", "found"),
     [
-        ("hdfs://name-node:8020/vpp", "", "http://name-node:9870"),
         ("hdfs://plants/vpp", "https://name-node:9871", "https://name-node:9871"),
+        ("hdfs://plants/vpp", "", None),
         ("s3a://bucket/vpp", "", None),
     ],
-    ids=["HDFS at its usual port", "HDFS at an address of its own", "what only Spark reaches is not folded"],
+    ids=["HDFS with its HTTP address", "HDFS without", "an object store"],
 )
 async def test_external_storage_is_folded_where_it_can_be_reached(url: str, webhdfs: str, found: str | None) -> None:
     storage = {"type": "External", "url": url} | ({"webhdfsUrl": webhdfs} if webhdfs else {})
