@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vpp_contract.names import INGRESS_EXCHANGE
 from vpp_operator.api.vppcluster import VPPClusterSpec, parse_vppcluster_spec
 from vpp_operator.ports import BrokerAddress, InfluxAddress
 from vpp_operator.resources import broker, hdfs, influxdb, names
@@ -34,8 +35,11 @@ class Servers:
         """The namespace all of them are in."""
         return self.owner.namespace
 
-    def rabbitmq(self, name: str = "rabbit", *, cpu: str = "1") -> BrokerAddress:
-        """Start a single broker with a CPU limit and return its administrator's access."""
+    def rabbitmq(self, name: str = "rabbit", *, cpu: str = "1", mqtt_exchange: str = INGRESS_EXCHANGE) -> BrokerAddress:
+        """Start a single broker with a CPU limit and return its administrator's access.
+
+        MQTT clients use `mqtt_exchange`.
+        """
         shape = broker.BrokerShape(
             name=name,
             component="channel",
@@ -44,6 +48,7 @@ class Servers:
             cpu=cpu,
             memory="512Mi",
             storage="1Gi",
+            mqtt_exchange=mqtt_exchange,
             labels={"vpp.energy/channels": name},
         )
         admin = secret(self.owner, names.admin_secret(name), "channel", ADMIN)

@@ -121,7 +121,7 @@ class Storage:
         longest=1024,
     )
     compaction: Compaction = described(
-        "How small files become the history.",
+        "How small files become the history. External storage needs webhdfsUrl for it.",
         default=Compaction(),
     )
     secret_ref: Reference | None = described(

@@ -16,7 +16,7 @@ from vpp_contract.commands import (
     decode_acknowledgement,
     encode_command,
 )
-from vpp_workloads.gateway.commands import CommandDesk
+from vpp_workloads.gateway.commands import ASKED_SECONDS, Asking, CommandDesk
 
 DER = "house-01/battery"
 SECOND = 1_000_000
@@ -111,3 +111,18 @@ def test_before_anybody_decides_nothing_is_answered(clock: Clock) -> None:
 def test_a_command_for_somebody_else_is_dropped(desk: CommandDesk, key: str, command: Command) -> None:
     with pytest.raises(CommandError, match="it is not followed"):
         desk.handle(key, encode_command(command))
+
+
+def test_devices_that_ask_are_answered_for(clock: Clock) -> None:
+    desk = CommandDesk("house-01", clock)
+    asking = Asking(desk, "house-01", clock)
+    assert answer(desk, FIRST) is None
+    assert asking.ask("battery") is None
+    accepted = answer(desk, FIRST)
+    assert accepted is not None
+    assert accepted.status is Status.ACCEPTED
+    assert asking.ask("battery") == FIRST
+    clock.now_us += round((ASKED_SECONDS + 1) * SECOND)
+    refused = answer(desk, SECOND_ONE)
+    assert refused is not None
+    assert (refused.status, refused.reason) == (Status.REFUSED, "the device has not asked for its set-point for 31 s")

@@ -69,7 +69,7 @@ def test_health_is_written_when_it_changes_and_once_for_a_new_der() -> None:
     assert not lines_of(look(mirror, house(1)), "twin_health")
     (line,) = lines_of(look(mirror, house(2, pv={"power_kw": 20.0})), "twin_health")
     assert 'der=house-01/pv,kind=pv,site=house-01,vpp=demo healthy=false,reasons="out_of_range"' in line
-    assert 'evidence="power_kw is 20, outside -1 to 11"' in line
+    assert 'evidence="power_kw is 20, outside -2.5 to 12.5"' in line
     seen = look(mirror, house(3))
     assert "healthy=true" in lines_of(seen, "twin_health")[0]
     assert seen.summary["unhealthy"] == 0

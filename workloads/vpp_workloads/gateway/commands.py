@@ -28,6 +28,8 @@ Decide = Callable[[Command], str | None]
 """Says why a command is refused, "" where it is followed, None where the DER answers by itself or is not here."""
 
 _FOLLOWED: Final = ""
+ASKED_SECONDS: Final = 30.0
+_MOST_DEVICES: Final = 10_000
 
 
 class CommandDesk:
@@ -92,3 +94,29 @@ class CommandDesk:
                 return f"the newer command {before.id} is in force"
             self._in_force[command.der] = command
         return _FOLLOWED
+
+
+class Asking:
+    """Devices that ask for their set-points: who has asked lately follows, who never has is not answered for."""
+
+    def __init__(self, desk: CommandDesk, site: str, clock: Callable[[], int]) -> None:
+        """Decide for the desk from now on."""
+        self._desk, self._site, self._clock = desk, site, clock
+        self._asked_us: dict[str, int] = {}
+        desk.decide_by(self._decide)
+
+    def ask(self, device: str) -> Command | None:
+        """Return what a device has to follow now, and count on it for the next while."""
+        der = f"{self._site}/{device}"
+        if der in self._asked_us or len(self._asked_us) < _MOST_DEVICES:
+            self._asked_us[der] = self._clock()
+        return self._desk.in_force(der)
+
+    def _decide(self, command: Command) -> str | None:
+        asked_us = self._asked_us.get(command.der)
+        if asked_us is None:
+            return None
+        seconds = (self._clock() - asked_us) / 1e6
+        return (
+            _FOLLOWED if seconds <= ASKED_SECONDS else f"the device has not asked for its set-point for {seconds:.0f} s"
+        )

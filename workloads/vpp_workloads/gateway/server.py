@@ -1,4 +1,6 @@
-"""HTTP for a site's own devices: `POST /readings` takes measurements, `/status` and `/metrics` tell how it is."""
+"""HTTP for a site's own devices: `POST /readings` takes measurements, `GET /setpoints/<device>` tells what to follow,
+`/status` and `/metrics` tell how the gateway is.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,12 @@ from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+from vpp_workloads.gateway.commands import Asking
 from vpp_workloads.gateway.errors import GatewayError, MeasurementError, SpoolFullError
-from vpp_workloads.gateway.gateway import Gateway, Status
+from vpp_workloads.gateway.gateway import Gateway, Status, wall_clock_us
 from vpp_workloads.gateway.intake import measurements_from_lines
 
+_SETPOINTS: Final = "/setpoints/"
 _TEXT: Final = "text/plain; charset=utf-8"
 _MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 _REQUEST_SECONDS: Final = 60.0
@@ -51,6 +55,7 @@ class Server:
 
         class Handler(_Handler):
             served = gateway
+            asking = Asking(gateway.commands, site, wall_clock_us)
             site_name = site
 
         self._server = ThreadingHTTPServer(address, Handler)
@@ -73,6 +78,7 @@ class Server:
 
 class _Handler(BaseHTTPRequestHandler):
     served: Gateway
+    asking: Asking
     site_name: str
     protocol_version = "HTTP/1.1"
     timeout = _REQUEST_SECONDS
@@ -86,8 +92,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, metrics_text(self.site_name, status), "text/plain; version=0.0.4; charset=utf-8")
             case "/healthz":
                 self._answer(200, "ok\n")
+            case path if path.startswith(_SETPOINTS) and len(path) > len(_SETPOINTS):
+                command = self.asking.ask(path.removeprefix(_SETPOINTS))
+                told = {} if command is None else asdict(command)
+                self._answer(200, json.dumps({"setpoint_kw": None, **told}), "application/json")
             case _:
-                self._answer(404, "there are POST /readings, /status, /metrics and /healthz\n")
+                self._answer(404, "there are POST /readings, /setpoints/<device>, /status, /metrics and /healthz\n")
 
     def do_POST(self) -> None:
         """204: all are on disk. 400: none was taken, fix the request. 503: none was taken, send it again later."""

@@ -18,7 +18,8 @@ SILENT_GAPS: Final = 5.0
 STUCK_SECONDS: Final = 3 * 3600.0
 OFF_SECONDS: Final = 1800.0
 """How long PV must be off before it is told: clouds pass."""
-RATING_MARGIN: Final = 0.10
+RATING_MARGIN: Final = 0.25
+"""Gusts, and the edges of clouds, carry producers past their rating for a while."""
 SOC_MARGIN: Final = 0.02
 BALANCE_CAPACITY: Final = 0.02
 BALANCE_THROUGHPUT: Final = 0.05
