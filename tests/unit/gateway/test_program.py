@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.unit.gateway.brokers import SITE, FakeBroker
+from vpp_contract.commands import Command, command_key, encode_command
 from vpp_workloads.gateway import publisher
 from vpp_workloads.gateway.__main__ import take_lines
 from vpp_workloads.gateway.gateway import Gateway
@@ -100,6 +102,17 @@ def test_a_full_spool_asks_to_come_back_later(gateway: Gateway, broker: FakeBrok
     assert status == 503
     assert "do not fit" in text
     assert gateway.status().refused == 11
+
+
+def test_a_device_asks_for_its_set_point(gateway: Gateway, port: int) -> None:
+    assert request(port, "GET", "/setpoints/battery") == (200, '{"setpoint_kw": null}')
+    now_us = time.time_ns() // 1000
+    told = Command(
+        id="c", der="house-01/battery", setpoint_kw=-2.5, issued_us=now_us, valid_until_us=now_us + 60_000_000
+    )
+    assert len(list(gateway.commands.handle(command_key(told.der), encode_command(told)))) == 1
+    status, text = request(port, "GET", "/setpoints/battery")
+    assert (status, json.loads(text)) == (200, json.loads(encode_command(told)))
 
 
 @pytest.mark.parametrize(

@@ -94,10 +94,14 @@ def test_the_port_answers(progress: Progress, address: str) -> None:
         assert json.load(response)["batch_id"] == 3
     with urlopen(f"{address}/healthz", timeout=5) as response:
         assert response.read() == b"ok\n"
+    progress.twin({"ders": 4, "unhealthy_by_reason": {"silent": 1}, "delivery_kw": 1.5, "target_kw": None})
     with urlopen(f"{address}/metrics", timeout=5) as response:
         text = response.read().decode()
     assert 'vpp_streaming_committed_offset{channel="q-0",stream="a",vpp="demo"} 6.0' in text
     assert 'vpp_streaming_batch_seconds{vpp="demo"} 0.5' in text
+    assert 'vpp_twin_unhealthy_ders{reason="silent",vpp="demo"} 1.0' in text
+    assert 'vpp_twin_delivery_kw{vpp="demo"} 1.5' in text
+    assert "vpp_twin_target_kw" not in text
     assert 'vpp_streaming_readings_accepted_total{vpp="demo"} 0.0' in text
 
 

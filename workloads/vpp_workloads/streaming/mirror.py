@@ -51,6 +51,7 @@ class Mirror:
     _changed: set[str] = field(default_factory=set)
     _entries: dict[str, setpoints.Entry] = field(default_factory=dict)
     _written: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    _plant_line: str = ""
     _ratings: dict[tuple[str, str], Rating] = field(default_factory=dict)
 
     def knows(self, plant: Plant) -> None:
@@ -93,7 +94,9 @@ class Mirror:
         if sums is not None:
             lines = [self._health_line(der, found, sums.event_time_us, now_us) for der, found in news]
             lines += self._setpoint_lines(sums.event_time_us)
-            lines.append(plant_line(self.vpp, _plant_fields(sums, dispatched, reasons), sums.event_time_us))
+            line = plant_line(self.vpp, _plant_fields(sums, dispatched, reasons), sums.event_time_us)
+            lines += [line] if line != self._plant_line else []
+            self._plant_line = line
         return Look(lines=lines, commands=commands, summary=self._summary(sums, dispatched, reasons))
 
     def _rating(self, der: str, kind: str) -> Rating | None:

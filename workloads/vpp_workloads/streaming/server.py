@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -45,6 +45,7 @@ class _Metrics(Collector):
             gauge = GaugeMetricFamily(f"vpp_streaming_{name}", text, labels=labels)
             gauge.add_metric([values["vpp"]], value)
             yield gauge
+        yield from _twin_metrics(values["vpp"], values["twin"])
         committed = GaugeMetricFamily(
             "vpp_streaming_committed_offset", "Next offset to read", labels=["vpp", "channel", "stream"]
         )
@@ -52,6 +53,24 @@ class _Metrics(Collector):
             channel, _, stream = key.partition("/")
             committed.add_metric([values["vpp"], channel, stream], offset)
         yield committed
+
+
+def _twin_metrics(vpp: str, twin: Mapping[str, Any]) -> Iterator[Metric]:
+    """Yield what the twin thinks of the plant, as far as it is known."""
+    unhealthy = GaugeMetricFamily("vpp_twin_unhealthy_ders", "DERs with this finding", labels=["vpp", "reason"])
+    for reason, count in twin.get("unhealthy_by_reason", {}).items():
+        unhealthy.add_metric([vpp, reason], count)
+    yield unhealthy
+    for name, text in (
+        ("ders", "DERs that have reported"),
+        ("delivery_kw", "Power of the plant, to the grid"),
+        ("target_kw", "Power it shall deliver"),
+        ("unserved_kw", "What of the target no DER can give"),
+    ):
+        if twin.get(name) is not None:
+            gauge = GaugeMetricFamily(f"vpp_twin_{name}", text, labels=["vpp"])
+            gauge.add_metric([vpp], twin[name])
+            yield gauge
 
 
 def serve(progress: Progress, port: int, host: str = "") -> ThreadingHTTPServer:
