@@ -19,7 +19,7 @@ RATINGS = (PV, LOAD, BATTERY, EV)
 
 
 def a_mirror(target: Target | None = None, ratings: tuple[Rating, ...] = RATINGS) -> Mirror:
-    mirror = Mirror(vpp="demo", started_us=T0)
+    mirror = Mirror(vpp="demo", heard_since_us=T0)
     mirror.knows(Plant(ratings=ratings, target=target))
     return mirror
 

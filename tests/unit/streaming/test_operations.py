@@ -17,6 +17,7 @@ from vpp_workloads.streaming.mirror import Mirror
 from vpp_workloads.streaming.operations import Operations
 
 READING = a_reading(0, "house-01/battery", power_kw=0.0, state_of_charge_kwh=5.0)
+SECOND = 1_000_000
 PLANT = Plant(ratings=(BATTERY,), target=Target(power_kw=2.0))
 
 
@@ -28,11 +29,17 @@ class World:
         self.written: list[str] = []
         self.away = False
         self.connected = True
+        self.listening = True
         self.sent: list[Command] = []
         self.waiting: list[Acknowledgement] = []
         self.summary: dict[str, Any] = {}
         self.operations = Operations(
-            Mirror(vpp="demo", started_us=T0), plant_file=self.file, write=self.write, tell=self.tell, link=self
+            Mirror(vpp="demo", heard_since_us=T0),
+            plant_file=self.file,
+            write=self.write,
+            tell=self.tell,
+            listening=lambda: self.listening,
+            link=self,
         )
 
     def write(self, lines: Sequence[str]) -> None:
@@ -108,3 +115,18 @@ def test_a_command_that_no_broker_confirmed_is_sent_again(world: World) -> None:
     world.operations.look([], T0)
     assert world.summary["commands"] == {"accepted": 1}
     assert len(world.sent) == 1
+
+
+def test_a_driver_that_hears_nothing_calls_nobody_silent_and_commands_nobody(world: World) -> None:
+    world.file.write_text(encode_plant(PLANT))
+    world.operations.look([[row_of(READING)]], T0)
+    assert len(world.sent) == 1
+    world.listening = False
+    world.operations.look([], T0 + 3600 * SECOND)
+    assert len(world.sent) == 1
+    assert world.summary["unhealthy"] == 0
+    world.listening = True
+    world.operations.look([], T0 + 3700 * SECOND)
+    assert world.summary["unhealthy"] == 0
+    world.operations.look([], T0 + 4000 * SECOND)
+    assert world.summary["unhealthy_by_reason"] == {"silent": 1}

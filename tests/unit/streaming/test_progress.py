@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -86,6 +87,19 @@ def address(progress: Progress) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
+
+
+def test_a_query_listens_while_it_reports(progress: Progress, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not progress.listening()
+    progress.running("q", "r")
+    assert progress.listening()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 31)
+    assert not progress.listening()
+    progress.idle()
+    assert progress.listening()
+    progress.failed("HDFS is away")
+    assert not progress.listening()
 
 
 def test_the_port_answers(progress: Progress, address: str) -> None:

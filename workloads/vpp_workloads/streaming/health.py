@@ -53,11 +53,13 @@ class Case:
     rating: Rating | None
     now_us: int
     """The driver's clock."""
+    heard_since_us: int = 0
+    """Since when the driver has taken readings without a pause: a driver that hears nothing says nothing of silence."""
 
 
 def silent(case: Case) -> Finding | None:
     """No reading has arrived for much longer than readings are apart, and for longer than its gateway may filter."""
-    age_seconds = (case.now_us - case.watch.arrived_us) / 1e6
+    age_seconds = (case.now_us - max(case.watch.arrived_us, case.heard_since_us)) / 1e6
     allowed_seconds = silence_seconds(case)
     if age_seconds <= allowed_seconds:
         return None

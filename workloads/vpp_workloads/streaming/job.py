@@ -90,10 +90,11 @@ def keep_running(
     listener = ProgressListener(progress, marker.finished if marker is not None else None)
     spark.streams.addListener(listener)
     operations = Operations(
-        Mirror(vpp=settings.vpp, started_us=time.time_ns() // 1000),
+        Mirror(vpp=settings.vpp, heard_since_us=time.time_ns() // 1000),
         plant_file=settings.plant_file,
         write=influx.write,
         tell=progress.twin,
+        listening=progress.listening,
         link=BrokerLink(settings.control),
     )
     operations.start()

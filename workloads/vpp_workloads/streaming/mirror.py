@@ -43,7 +43,8 @@ class Mirror:
     """One plant; not safe between threads."""
 
     vpp: str
-    started_us: int
+    heard_since_us: int
+    """Since when readings have been taken without a pause, by the driver's clock in µs."""
     plant: Plant = field(default_factory=Plant)
     _watches: dict[str, Watch] = field(default_factory=dict)
     _ders: dict[tuple[str, str], set[str]] = field(default_factory=dict)
@@ -81,14 +82,19 @@ class Mirror:
         """Note that the broker has a command."""
         self._entries = setpoints.sent(self._entries, command)
 
-    def look(self, now_us: int) -> Look:
-        """Judge what has changed, add up the plant, dispatch it."""
+    def look(self, now_us: int, *, listening: bool = True) -> Look:
+        """Judge what has changed, add up the plant, dispatch it.
+
+        A driver that is not `listening` calls nobody silent, and commands nobody by values that may be old.
+        """
+        if not listening:
+            self.heard_since_us = now_us
         news = self._judge(now_us)
         readings = [watch.reading for watch in self._watches.values()]
         quiet = {der for der, found in self._found.items() if any(one.reason == "silent" for one in found)}
         sums = aggregate(readings, quiet)
         self._entries = setpoints.lapsed(self._entries, now_us)
-        dispatched, commands = self._dispatch(readings, sums, now_us)
+        dispatched, commands = self._dispatch(readings, sums, now_us) if listening else (None, [])
         reasons = Counter(one.reason for found in self._found.values() for one in found)
         lines = []
         if sums is not None:
@@ -107,7 +113,8 @@ class Mirror:
 
     def _case(self, der: str, now_us: int) -> Case:
         watch = self._watches[der]
-        return Case(watch=watch, rating=self._rating(der, watch.reading.kind), now_us=now_us)
+        rating = self._rating(der, watch.reading.kind)
+        return Case(watch=watch, rating=rating, now_us=now_us, heard_since_us=self.heard_since_us)
 
     def _judge(self, now_us: int) -> list[tuple[str, Found]]:
         """Return the DERs of which something else is found than before; of a new one also that it is well."""
@@ -121,9 +128,9 @@ class Mirror:
         self._changed.clear()
         absent = {}
         for (site, kind), rating in self._ratings.items():
-            seconds = (now_us - self.started_us) / 1e6
+            seconds = (now_us - self.heard_since_us) / 1e6
             if not self._ders.get((site, kind)) and seconds > SILENT_SECONDS + rating.quiet_seconds:
-                evidence = f"no reading has arrived since the driver started, {seconds:.0f} s ago"
+                evidence = f"no reading has arrived for the {seconds:.0f} s that the driver has been listening"
                 absent[f"{site}/{kind}"] = (Finding(reason="silent", evidence=evidence),)
         for der in [der for der in self._found if der not in self._watches and der not in absent]:
             del self._found[der]

@@ -47,7 +47,11 @@ class CommandLink(Protocol):
 
 
 class Operations:
-    """The mirror with its thread. `write` puts points into InfluxDB, `tell` takes the summary for `/progress`."""
+    """The mirror with its thread.
+
+    `write` puts points into InfluxDB, `tell` takes the summary for `/progress`, `listening` says whether readings would
+    come in at the moment.
+    """
 
     def __init__(
         self,
@@ -56,8 +60,10 @@ class Operations:
         plant_file: Path | None,
         write: Callable[[Sequence[str]], None],
         tell: Callable[[dict[str, Any]], None],
+        listening: Callable[[], bool] = lambda: True,
         link: CommandLink | None = None,
     ) -> None:
+        self._listening = listening
         self._mirror, self._plant_file, self._write, self._tell, self._link = mirror, plant_file, write, tell, link
         self._batches: queue.Queue[Rows] = queue.Queue(_BATCHES)
         self._lines: deque[str] = deque(maxlen=_LINES)
@@ -111,7 +117,7 @@ class Operations:
             self._mirror.take(rows, now_us)
         for answer in self._link.answers() if self._link is not None else ():
             self._mirror.acknowledge(answer)
-        seen = self._mirror.look(now_us)
+        seen = self._mirror.look(now_us, listening=self._listening())
         if self._link is not None:
             for command in self._link.send(seen.commands) if seen.commands else ():
                 self._mirror.sent(command)

@@ -16,6 +16,8 @@ from typing import Any
 from vpp_workloads.streaming.plan import Observation, caught_up_us, planned_us
 from vpp_workloads.streaming.sinks import Counts, Written
 
+LISTENING_SECONDS = 30.0
+"""Spark says every 10 s that there is nothing to do; what lasts longer is a batch that is under way."""
 STUCK_SECONDS = 300.0
 """A running query that gives no sign of life for so long is taken for dead."""
 
@@ -110,6 +112,11 @@ class Progress:
         """Whether the driver gives signs of life; waiting for others is one."""
         with self._lock:
             return self._values["state"] != "Running" or time.monotonic() - self._alive_at < STUCK_SECONDS
+
+    def listening(self) -> bool:
+        """Whether readings come in if there are any: the query runs and has lately finished a batch or found none."""
+        with self._lock:
+            return self._values["state"] == "Running" and time.monotonic() - self._alive_at < LISTENING_SECONDS
 
     def document(self) -> dict[str, Any]:
         """Return what `/progress` answers."""
