@@ -53,8 +53,10 @@ class Plant:
 
 
 def encode_plant(plant: Plant) -> str:
-    """Return the JSON text."""
-    return json.dumps(asdict(plant), sort_keys=True)
+    """Return the JSON text; what is not known is left out."""
+    ratings = [{name: value for name, value in asdict(rating).items() if value} for rating in plant.ratings]
+    target = None if plant.target is None else asdict(plant.target)
+    return json.dumps({"ratings": ratings, "target": target}, sort_keys=True, separators=(",", ":"))
 
 
 def decode_plant(text: str | bytes) -> Plant:
