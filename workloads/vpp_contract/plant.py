@@ -48,6 +48,7 @@ class Target:
 class Plant:
     """All of it. `target` is None where nothing shall be dispatched."""
 
+    sites: tuple[str, ...] = ()
     ratings: tuple[Rating, ...] = ()
     target: Target | None = None
 
@@ -56,7 +57,8 @@ def encode_plant(plant: Plant) -> str:
     """Return the JSON text; what is not known is left out."""
     ratings = [{name: value for name, value in asdict(rating).items() if value} for rating in plant.ratings]
     target = None if plant.target is None else asdict(plant.target)
-    return json.dumps({"ratings": ratings, "target": target}, sort_keys=True, separators=(",", ":"))
+    values = {"sites": plant.sites, "ratings": ratings, "target": target}
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
 def decode_plant(text: str | bytes) -> Plant:
@@ -67,6 +69,7 @@ def decode_plant(text: str | bytes) -> Plant:
     """
     try:
         values = json.loads(text)
+        sites = tuple(str(site) for site in values["sites"])
         ratings = tuple(_known(Rating, one) for one in values["ratings"])
         target = None
         if values.get("target") is not None:
@@ -77,7 +80,7 @@ def decode_plant(text: str | bytes) -> Plant:
     kinds = {one.kind for one in ratings} | set(target.order if target else ())
     if kinds - set(KINDS):
         raise PlantError(f"no plant data: kind {min(kinds - set(KINDS))!r} is unknown")
-    return Plant(ratings=ratings, target=target)
+    return Plant(sites=sites, ratings=ratings, target=target)
 
 
 _T = TypeVar("_T", Rating, Target)

@@ -31,6 +31,7 @@ def plant_of(spec: VPPClusterSpec, sites: Mapping[str, NanoGridSpec]) -> Plant:
     ratings = [_rating(site, kind, sites[site]) for site in sorted(sites) for kind in ders(sites[site])]
     target = spec.dispatch
     return Plant(
+        sites=tuple(sorted(sites)),
         ratings=tuple(ratings),
         target=None if target is None else Target(power_kw=target.target_kw, order=target.order),
     )

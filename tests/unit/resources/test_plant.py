@@ -59,7 +59,8 @@ async def test_a_new_target_reaches_the_driver_and_renews_no_pod() -> None:
     kubernetes = plant.world.kubernetes
     pod = kubernetes.there("Pod", "demo-driver-0")["metadata"]["uid"]
     before = contract.decode_plant(kubernetes.there("ConfigMap", "demo-plant")["data"][contract.PLANT_FILE])
-    assert ([rating.site for rating in before.ratings], before.target) == (["house-01", "house-02"], None)
+    assert (before.sites, before.target) == (("house-01", "house-02"), None)
+    assert [rating.site for rating in before.ratings] == ["house-01", "house-02"]
     plant.change("VPPCluster", "demo", {"spec": {"dispatch": {"targetKw": 7.5}}})
     await plant.settle()
     after = contract.decode_plant(kubernetes.there("ConfigMap", "demo-plant")["data"][contract.PLANT_FILE])

@@ -104,6 +104,16 @@ def test_what_the_specs_name_and_never_comes_is_silent_after_a_while() -> None:
     assert mirror.look(T0 + 63 * SECOND).summary["unhealthy"] == 0
 
 
+def test_ders_of_a_site_that_has_left_the_plant_are_forgotten_when_they_fall_silent() -> None:
+    mirror = a_mirror()
+    other = a_reading(0, "house-02/pv", power_kw=2.0)
+    look(mirror, [*house(), other])
+    mirror.knows(Plant(sites=("house-01",), ratings=RATINGS))
+    assert mirror.look(T0 + SECOND).summary["ders"] == 5
+    seen = look(mirror, house(1), now_us=T0 + 400 * SECOND)
+    assert (seen.summary["ders"], seen.summary["unhealthy"]) == (4, 0)
+
+
 def test_a_rating_belongs_to_the_only_der_of_its_kind_and_to_none_of_several() -> None:
     mirror = a_mirror()
     west = a_reading(0, "house-01/west", kind="pv", power_kw=20.0)

@@ -65,7 +65,7 @@ def test_commands_of_one_moment_are_told_apart() -> None:
 def test_only_the_answer_to_the_newest_command_counts() -> None:
     newest = entry(2.0, status=None)
     late = Acknowledgement(id="another", der=DER, status=Status.ACCEPTED, at_us=NOW)
-    assert answered({DER: newest}, late) == {DER: newest}
+    assert answered({DER: newest}, late)[DER].answer is None
     right = Acknowledgement(id=newest.command.id, der=DER, status=Status.ACCEPTED, at_us=NOW, setpoint_kw=2.0)
     assert answered({DER: newest}, right) == {DER: Entry(command=newest.command, answer=right)}
     assert answered({}, right) == {}
@@ -83,6 +83,17 @@ def test_only_the_answer_to_the_newest_command_counts() -> None:
 )
 def test_a_der_that_refused_is_not_counted_on_for_a_while(before: Entry | None, takes: bool) -> None:
     assert takes_setpoints({} if before is None else {DER: before}, DER, NOW) == takes
+
+
+def test_a_der_that_says_nothing_is_not_counted_on_however_often_it_is_told() -> None:
+    entries: dict[str, Entry] = {}
+    for seconds in range(0, 30, 10):
+        entries = sent(entries, due(entries, {DER: 2.0 + seconds}, NOW + seconds * SECOND)[0])
+        assert takes_setpoints(entries, DER, NOW + seconds * SECOND)
+    assert not takes_setpoints(entries, DER, NOW + 30 * SECOND)
+    late = Acknowledgement(id=f"{DER}@{NOW}", der=DER, status=Status.ACCEPTED, at_us=NOW)
+    assert takes_setpoints(answered(entries, late), DER, NOW + 30 * SECOND)
+    assert takes_setpoints(entries, DER, NOW + 320 * SECOND)
 
 
 def test_what_has_long_ended_is_forgotten() -> None:

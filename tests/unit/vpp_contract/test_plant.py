@@ -9,6 +9,7 @@ import pytest
 from vpp_contract.plant import Plant, PlantError, Rating, Target, decode_plant, encode_plant
 
 PLANT = Plant(
+    sites=("a", "b"),
     ratings=(Rating(site="a", kind="battery", power_kw=5.0, capacity_kwh=10.0), Rating(site="a", kind="load")),
     target=Target(power_kw=-3.0, order=("battery", "ev")),
 )
@@ -27,9 +28,17 @@ def test_what_a_newer_operator_says_is_passed_over() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"ratings": [{"site": "a"}]}', '{"ratings": [{"site": "a", "kind": "fusion"}]}',
-     '{"ratings": [], "target": {"power_kw": "much"}}', '{"ratings": [], "target": {"power_kw": 1, "order": ["sun"]}}'],
-)  # fmt: skip
+    [
+        "",
+        "[]",
+        "{}",
+        '{"ratings": []}',
+        '{"sites": [], "ratings": [{"site": "a"}]}',
+        '{"sites": [], "ratings": [{"site": "a", "kind": "fusion"}]}',
+        '{"sites": [], "ratings": [], "target": {"power_kw": "much"}}',
+        '{"sites": [], "ratings": [], "target": {"power_kw": 1, "order": ["sun"]}}',
+    ],
+)
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(PlantError, match="no plant data"):
         decode_plant(text)

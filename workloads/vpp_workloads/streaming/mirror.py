@@ -119,6 +119,8 @@ class Mirror:
     def _judge(self, now_us: int) -> list[tuple[str, Found]]:
         """Return the DERs of which something else is found than before; of a new one also that it is well."""
         news = []
+        for der in [der for der in self._watches if self._has_left(der, now_us)]:
+            self._forget(der)
         for der in self._watches:
             if der in self._changed or silent(self._case(der, now_us)) is not None:
                 found, before = findings(self._case(der, now_us)), self._found.get(der)
@@ -137,6 +139,17 @@ class Mirror:
         news += [(der, found) for der, found in absent.items() if der not in self._found]
         self._found |= absent
         return news
+
+    def _has_left(self, der: str, now_us: int) -> bool:
+        """Whether a DER is silent because its site belongs to the plant no more."""
+        sites = self.plant.sites
+        return bool(sites) and site_of(der) not in sites and silent(self._case(der, now_us)) is not None
+
+    def _forget(self, der: str) -> None:
+        kind = self._watches.pop(der).reading.kind
+        self._ders[site_of(der), kind].discard(der)
+        for known in (self._found, self._entries, self._written):
+            known.pop(der, None)
 
     def _dispatch(
         self, readings: Sequence[Reading], sums: Aggregate | None, now_us: int

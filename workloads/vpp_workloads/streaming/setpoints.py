@@ -17,6 +17,8 @@ ANSWER_SECONDS: Final = 10.0
 """A command without an answer is sent again after so long."""
 REFUSED_SECONDS: Final = 300.0
 """A DER that refused is left alone for so long."""
+MUTE_SECONDS: Final = 30.0
+"""A DER that has answered nothing for so long is not counted on, and left alone like one that refused."""
 DEADBAND_KW: Final = 0.05
 DEADBAND_SHARE: Final = 0.01
 
@@ -27,6 +29,8 @@ class Entry:
 
     command: Command
     answer: Acknowledgement | None = None
+    unanswered_since_us: int | None = None
+    """When the first command went out that the DER has said nothing to; None: it has answered the newest."""
 
 
 Entries = Mapping[str, Entry]
@@ -65,23 +69,31 @@ def _must_send(entry: Entry, setpoint_kw: float, now_us: int) -> bool:
 
 def sent(entries: Entries, command: Command) -> dict[str, Entry]:
     """Return the entries with a command that is out."""
-    return {**entries, command.der: Entry(command=command)}
+    before = entries.get(command.der)
+    since_us = before.unanswered_since_us if before is not None else None
+    unanswered_since_us = command.issued_us if since_us is None else since_us
+    return {**entries, command.der: Entry(command=command, unanswered_since_us=unanswered_since_us)}
 
 
 def answered(entries: Entries, answer: Acknowledgement) -> dict[str, Entry]:
-    """Return the entries with an answer; one to a command that is not the newest changes nothing."""
+    """Return the entries with an answer; one to an older command shows no more than that the DER is there."""
     entry = entries.get(answer.der)
-    if entry is None or entry.command.id != answer.id:
+    if entry is None or entry.answer is not None:
         return dict(entries)
-    return {**entries, answer.der: replace(entry, answer=answer)}
+    if entry.command.id != answer.id:
+        return {**entries, answer.der: replace(entry, unanswered_since_us=entry.command.issued_us)}
+    return {**entries, answer.der: replace(entry, answer=answer, unanswered_since_us=None)}
 
 
 def takes_setpoints(entries: Entries, der: str, now_us: int) -> bool:
-    """Whether a DER can be counted on: it has not refused lately."""
+    """Whether a DER can be counted on: it has not refused lately, and answers."""
     entry = entries.get(der)
-    if entry is None or entry.answer is None or entry.answer.status is Status.ACCEPTED:
+    if entry is None or now_us - entry.command.issued_us >= REFUSED_SECONDS * 1e6:
         return True
-    return now_us - entry.command.issued_us >= REFUSED_SECONDS * 1e6
+    if entry.answer is None:
+        since_us = entry.command.issued_us if entry.unanswered_since_us is None else entry.unanswered_since_us
+        return now_us - since_us < MUTE_SECONDS * 1e6
+    return entry.answer.status is Status.ACCEPTED
 
 
 def lapsed(entries: Entries, now_us: int) -> dict[str, Entry]:
