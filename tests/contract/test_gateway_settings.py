@@ -14,7 +14,8 @@ CHANNELS = ("ingest.plants.svc", parse_queuechannel_spec({"vppRef": {"name": "de
 def settings_of(**source: object) -> Settings:
     site = parse_nanogrid_spec({"vppRef": {"name": "demo"}, "source": source})
     return parse_settings(
-        gateway_settings("house-01", "secret", CHANNELS, ("control", 5672), site.source), "gateway.json"
+        gateway_settings("house-01", ("site-house-01", "secret"), CHANNELS, ("control", 5672), site.source),
+        "gateway.json",
     )
 
 

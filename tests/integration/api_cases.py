@@ -505,6 +505,14 @@ CASES: Final = (
         sentence="source.spool must be at least 128Ki; a smaller one has no room for a few hundred readings",
     ),
     Case(
+        rule="credentials-forward",
+        kind="NanoGrid",
+        before={"source": {"credentials": {"generation": 2}}},
+        taken={"source": {"credentials": {"generation": 3}}},
+        refused={"source": {"credentials": {"generation": 1}}},
+        sentence="source.credentials.generation cannot go back, that account is gone; raise it instead",
+    ),
+    Case(
         rule="source-filter-gateway-only",
         kind="NanoGrid",
         taken={"source": {"type": "Gateway", "filter": {"quantities": [{"quantity": "power_kw", "deadband": 0.1}]}}},

@@ -53,9 +53,13 @@ POISON_FOLDER: Final = "poison"
 CHECKPOINT_FOLDER: Final = "checkpoint"
 
 
-def site_username(site: str) -> str:
-    """Return the broker account of a site's gateway."""
-    return f"site-{site}"
+def site_username(site: str, generation: int = 1) -> str:
+    """Return the broker account of a site, of one generation of its credentials.
+
+    A site's name has no dot, so no generation can be mistaken for another site. What a site may do goes by its name,
+    never by the name of an account.
+    """
+    return f"site-{site}" if generation == 1 else f"site-{site}.g{generation}"
 
 
 def readings_key(site: str, device: str | None = None) -> str:

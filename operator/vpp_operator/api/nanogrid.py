@@ -165,6 +165,40 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """The site's account on the brokers, and how it is replaced without losing a reading."""
+
+    RULES: ClassVar = (
+        Rule(
+            name="credentials-forward",
+            rule="self.generation >= oldSelf.generation",
+            message="source.credentials.generation cannot go back, that account is gone; raise it instead",
+        ),
+    )
+
+    generation: int = described(
+        "Number of the account. Raise it to rotate: a new account is made, both are valid, and the old one goes once "
+        "the site uses the new one.",
+        default=1,
+        minimum=1,
+        maximum=1_000_000_000,
+    )
+    grace_seconds: int = described(
+        "The old account goes when the new one is connected and nobody has used the old one for so many seconds. "
+        "Devices that connect now and then need a longer time.",
+        default=60,
+        minimum=0,
+        maximum=31_536_000,
+    )
+    silence_seconds: int = described(
+        "The old account also goes when the site has not connected at all for so many seconds.",
+        default=86_400,
+        minimum=60,
+        maximum=31_536_000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where the site's readings come from."""
 
@@ -196,6 +230,7 @@ class Source:
         longest=20,
     )
     filter: Filter | None = described("What the gateway leaves out; without it nothing.", default=None)
+    credentials: Credentials = described("The site's account on the brokers.", default=Credentials())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

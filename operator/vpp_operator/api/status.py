@@ -126,6 +126,16 @@ STATUS: Final = {
         secretName=_text("Secret with the site's account and gateway settings."),
         ders={"type": "array", "items": {"type": "string"}, "description": "The site's DERs."},
         source=_text("Gateway or Simulated."),
+        credentials=_object(
+            "The site's accounts on the brokers.",
+            generation=_whole("Generation of the account in the Secret."),
+            previous=_text("The account before, while it is valid, too."),
+            previousUnusedSince={
+                **_text("Since when nobody has been seen to use the account before."),
+                "format": "date-time",
+            },
+            silentSince={**_text("Since when the site has not been connected at all."), "format": "date-time"},
+        ),
         role=_text("Prosumer, Consumer or Balanced. Not written yet."),
     ),
 }

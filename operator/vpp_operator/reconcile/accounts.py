@@ -6,10 +6,13 @@ after a restart of the operator with new values, which then become valid at the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 
 from vpp_operator.api.vppcluster import VPPClusterSpec
 from vpp_operator.ports import Randomness
+from vpp_operator.reconcile.definitions import Account, Site
 from vpp_operator.reconcile.gather import Picture
 from vpp_operator.reconcile.memory import PlantMemory
 from vpp_operator.resources import names
@@ -28,6 +31,8 @@ class Accounts:
         self._picture = picture
         self._memory = memory
         self._randomness = randomness
+        self._sites: dict[str, Site] = {}
+        """What was found or made up in this look: asked twice, it must be the same."""
 
     def _texts(self, name: str, make: Callable[[], dict[str, str]], needed: tuple[str, ...]) -> Mapping[str, str]:
         there = secret_texts(self._picture.owned.get(("Secret", name)))
@@ -62,13 +67,47 @@ class Accounts:
 
         return self._texts(names.reader_secret(self._picture.name), make, ("username", "password"))
 
-    def site(self, site: str) -> str:
-        """Return the password of a site's account."""
+    def site(self, site: str, generation: int = 1, devices: tuple[str, ...] = ()) -> Site:
+        """Return a site's account, of this generation where the rotation before is over, and the one before it.
 
+        The Secret alone says how far a rotation is: with an account in `previous.json` both are valid, without one
+        the rotation is over. So it may be cut short anywhere, and people may end it by hand.
+        """
+        if site not in self._sites:
+            self._sites[site] = self._site(site, generation, devices)
+        return self._sites[site]
+
+    def _site(self, site: str, generation: int, devices: tuple[str, ...]) -> Site:
         def make() -> dict[str, str]:
-            return {"password": self._randomness.password()}
+            return {"password": self._randomness.password(), "generation": str(generation)}
 
-        return self._texts(names.gateway_secret(site), make, ("password",))["password"]
+        name = names.gateway_secret(site)
+        texts = self._texts(name, make, ("password",))
+        there = Site(
+            name=site,
+            password=texts["password"],
+            devices=devices,
+            generation=_generation(texts),
+            previous=_previous(texts),
+        )
+        if there.previous is not None and (name, there.previous.username) in self._memory.retired:
+            there = replace(there, previous=None)
+        elif there.previous is None:
+            self._memory.retired = {entry for entry in self._memory.retired if entry[0] != name}
+            if generation > there.generation:
+                before = Account(generation=there.generation, username=there.username, password=there.password)
+                password = self._randomness.password()
+                there = replace(there, password=password, generation=generation, previous=before)
+        self._memory.secrets[name] = site_texts(there)
+        return there
+
+    def retire(self, site: Site) -> None:
+        """Let the next look take the account before out of the Secret, and so off all brokers.
+
+        That is remembered and not written: an operator that dies before sees once more that the account may go.
+        """
+        if site.previous is not None:
+            self._memory.retired.add((names.gateway_secret(site.name), site.previous.username))
 
     def influx(self, spec: VPPClusterSpec, url: str, external_token: str | None) -> dict[str, str]:
         """Return url, org, bucket and token of InfluxDB, and the administrator's password of a managed one."""
@@ -86,3 +125,32 @@ class Accounts:
     def replace_influx_token(self, token: str) -> None:
         """Remember a token that was recovered; the next look writes it over the one that is no longer valid."""
         self._memory.replaced[names.influxdb_secret(self._picture.name)] = {"token": token}
+
+
+def site_texts(site: Site) -> dict[str, str]:
+    """Return what a site's Secret says of its accounts; `gateway.json` comes on top."""
+    texts = {"username": site.username, "password": site.password, "generation": str(site.generation)}
+    if site.previous is not None:
+        texts["previous.json"] = json.dumps(asdict(site.previous), sort_keys=True)
+    return texts
+
+
+def _generation(texts: Mapping[str, str]) -> int:
+    """Return the generation in a Secret; one from before there were generations, or a spoilt one, is the first."""
+    written = texts.get("generation", "")
+    return int(written) if written.isdecimal() and int(written) else 1
+
+
+def _previous(texts: Mapping[str, str]) -> Account | None:
+    """Return the account before, None where there is none or where it cannot be read."""
+    try:
+        return Account(**json.loads(texts.get("previous.json", "")))
+    except (ValueError, TypeError):
+        return None
+
+
+def account_names(texts: Mapping[str, str]) -> list[str]:
+    """Return the user names that a site's Secret names."""
+    previous = _previous(texts)
+    found = [texts.get("username", ""), previous.username if previous is not None else ""]
+    return [name for name in found if name]

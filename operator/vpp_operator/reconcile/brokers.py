@@ -74,9 +74,16 @@ def address(pod: Pod, admin: Mapping[str, str]) -> BrokerAddress:
 
 
 async def ensure(
-    brokers: Brokers, at: BrokerAddress, live: Manifest, wanted: Mapping[str, Any], *, prune: bool
+    brokers: Brokers,
+    at: BrokerAddress,
+    live: Manifest,
+    wanted: Mapping[str, Any],
+    *,
+    only_of: Sequence[Site] | None = None,
 ) -> None:
     """Create on a broker what it lacks, and remove sites' accounts and queues that are no longer wanted.
+
+    With `only_of` the broker is shared with others: of these sites alone earlier accounts go, and nothing else.
 
     Raises:
         Unavailable: it does not answer.
@@ -85,13 +92,12 @@ async def ensure(
     if lacking:
         await brokers.import_definitions(at, lacking)
         _LOG.info("broker %s: made %s", at.host, {name: len(items) for name, items in lacking.items()})
-    if prune:
-        for user in definitions.surplus_users(live, wanted):
-            await brokers.remove(at, ("users", user))
-            _LOG.info("broker %s: removed the account %s, its site is gone", at.host, user)
-        for queue in definitions.surplus_queues(live, wanted):
-            await brokers.remove(at, ("queues", "/", queue))
-            _LOG.info("broker %s: removed the queue %s, its site is gone", at.host, queue)
+    for user in definitions.surplus_users(live, wanted, only_of):
+        await brokers.remove(at, ("users", user))
+        _LOG.info("broker %s: removed the account %s, no site has it any more", at.host, user)
+    for queue in definitions.surplus_queues(live, wanted) if only_of is None else ():
+        await brokers.remove(at, ("queues", "/", queue))
+        _LOG.info("broker %s: removed the queue %s, its site is gone", at.host, queue)
 
 
 async def look_at_channel(
@@ -127,7 +133,7 @@ async def look_at_channel(
             reader=reader,
             sites=sites,
         )
-        await ensure(ports.brokers, at, live, wanted, prune=True)
+        await ensure(ports.brokers, at, live, wanted)
         extent = await ports.brokers.stream(at, report.stream)
     except VPPError as error:
         return replace(before, state=absent, reason=str(error))

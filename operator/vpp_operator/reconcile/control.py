@@ -37,7 +37,8 @@ async def ensure_control(look: Look, sites: Sequence[Site], faults: list[Conditi
         wanted = control_definitions(reader=(reader["username"], reader["password"]), sites=sites)
         live = await look.ports.brokers.definitions(at)
         # A broker that others share may have accounts of theirs that look like ours: nothing is removed there by guess.
-        await brokerage.ensure(look.ports.brokers, at, live, wanted, prune=look.spec.broker.external is None)
+        only_of = None if look.spec.broker.external is None else sites
+        await brokerage.ensure(look.ports.brokers, at, live, wanted, only_of=only_of)
     except VPPError as error:
         faults.append(Condition(type="Ready", status=False, reason="ControlBrokerUnavailable", message=str(error)))
         return None

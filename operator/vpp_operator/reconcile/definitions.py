@@ -33,12 +33,34 @@ _IDENTITY: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One generation of a site's account."""
+
+    generation: int
+    username: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A site's account, and the names of its devices."""
+    """A site's account, the one before it while both are valid, and the names of its devices."""
 
     name: str
     password: str
     devices: tuple[str, ...] = ()
+    generation: int = 1
+    previous: Account | None = None
+
+    @property
+    def username(self) -> str:
+        """The name of the account that the site is to use."""
+        return contract.site_username(self.name, self.generation)
+
+    @property
+    def accounts(self) -> tuple[tuple[str, str], ...]:
+        """Name and password of every account that is valid."""
+        before = () if self.previous is None else ((self.previous.username, self.previous.password),)
+        return ((self.username, self.password), *before)
 
 
 def password_hash(password: str, salt: bytes) -> str:
@@ -61,6 +83,15 @@ def _user(name: str, password: str) -> dict[str, Any]:
         "hashing_algorithm": "rabbit_password_hashing_sha256",
         "tags": [],
     }
+
+
+def _site_users(sites: Sequence[Site]) -> list[dict[str, Any]]:
+    return [_user(*account) for site in sites for account in site.accounts]
+
+
+def _site_accounts(sites: Sequence[Site]) -> list[tuple[str, str]]:
+    """Return (site, user) of every account of every site: what it may do goes by the site."""
+    return [(site.name, user) for site in sites for user, _ in site.accounts]
 
 
 def _permission(user: str, *, configure: str = _NOTHING, write: str = _NOTHING, read: str = _NOTHING) -> dict[str, str]:
@@ -139,16 +170,14 @@ def channel_definitions(
     bindings = [_binding(contract.INGRESS_EXCHANGE, contract.READINGS_EXCHANGE, "exchange", "#")]
     bindings += [_binding(contract.READINGS_EXCHANGE, stream, "queue", key) for key in _keys(exchange, sites)]
     return {
-        "users": [_user(*reader), *(_user(contract.site_username(site.name), site.password) for site in sites)],
+        "users": [_user(*reader), *_site_users(sites)],
         "permissions": [
             _permission(reader[0], read=".*"),
-            *(_permission(contract.site_username(site.name), write=f"^{contract.INGRESS_EXCHANGE}$") for site in sites),
+            *(_permission(user, write=f"^{contract.INGRESS_EXCHANGE}$") for _, user in _site_accounts(sites)),
         ],
         "topic_permissions": [
-            _topic_permission(
-                contract.site_username(site.name), contract.INGRESS_EXCHANGE, contract.readings_key_pattern(site.name)
-            )
-            for site in sites
+            _topic_permission(user, contract.INGRESS_EXCHANGE, contract.readings_key_pattern(site))
+            for site, user in _site_accounts(sites)
         ],
         "exchanges": [
             _exchange(contract.INGRESS_EXCHANGE, "topic"),
@@ -182,12 +211,14 @@ def control_definitions(*, reader: tuple[str, str], sites: Sequence[Site]) -> di
     stream = _stream(contract.TOPOLOGY_STREAM, 100_000, **{"x-max-length-bytes": 1_000_000})
     answers = f"{contract.ACKNOWLEDGEMENTS_EXCHANGE}.#"
     return {
-        "users": [_user(*reader), *(_user(contract.site_username(site.name), site.password) for site in sites)],
+        "users": [_user(*reader), *_site_users(sites)],
         "permissions": [
             _permission(reader[0], write=f"^{contract.COMMANDS_EXCHANGE}$", read=".*"),
-            *(_site_permission(site.name) for site in sites),
+            *(_site_permission(site, user) for site, user in _site_accounts(sites)),
         ],
-        "topic_permissions": [permission for site in sites for permission in _site_topics(site.name)],
+        "topic_permissions": [
+            permission for site, user in _site_accounts(sites) for permission in _site_topics(site, user)
+        ],
         "exchanges": [
             _exchange(contract.COMMANDS_EXCHANGE, "topic"),
             _exchange(contract.ACKNOWLEDGEMENTS_EXCHANGE, "topic"),
@@ -209,21 +240,21 @@ def control_definitions(*, reader: tuple[str, str], sites: Sequence[Site]) -> di
     }
 
 
-def _site_permission(site: str) -> dict[str, str]:
-    """Return what a site may touch: its own queue, those of its MQTT subscribers, and the two exchanges."""
+def _site_permission(site: str, user: str) -> dict[str, str]:
+    """Return what a site's account may touch: its own queue, those of its MQTT subscribers, and the two exchanges."""
     subscriptions = contract.mqtt_subscriptions(site)
     exchanges = f"{contract.COMMANDS_EXCHANGE}|{contract.ACKNOWLEDGEMENTS_EXCHANGE}"
     return _permission(
-        contract.site_username(site),
+        user,
         configure=f"^{subscriptions}$",
         write=f"^({exchanges}|{subscriptions})$",
         read=f"^({re.escape(contract.commands_queue(site))}|{contract.COMMANDS_EXCHANGE}|{subscriptions})$",
     )
 
 
-def _site_topics(site: str) -> list[dict[str, str]]:
+def _site_topics(site: str, user: str) -> list[dict[str, str]]:
     """Return under which keys: it hears its own commands and answers for itself."""
-    user, answers = contract.site_username(site), contract.acknowledgements_key_pattern(site)
+    answers = contract.acknowledgements_key_pattern(site)
     return [
         _topic_permission(user, contract.COMMANDS_EXCHANGE, answers, contract.commands_key_pattern(site)),
         _topic_permission(user, contract.ACKNOWLEDGEMENTS_EXCHANGE, answers),
@@ -260,14 +291,25 @@ def _importable(section: str, item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if not (section == "users" and name == "password")}
 
 
-def surplus_users(live: Manifest, wanted: Mapping[str, Any]) -> list[str]:
-    """Return sites' accounts on a broker that belong to no site any more."""
+def surplus_users(live: Manifest, wanted: Mapping[str, Any], sites: Sequence[Site] | None = None) -> list[str]:
+    """Return accounts on a broker that belong to no site any more, or to an earlier generation of a site's.
+
+    With `sites` only earlier ones of these: on a broker that others share, no account is taken for a site's by guess.
+    """
     names = {user["name"] for user in wanted["users"]}
+    known = None if sites is None else {site.name for site in sites}
     return [
         user["name"]
         for user in live.get("users", ())
-        if user["name"].startswith(SITE_PREFIX) and user["name"] not in names
+        if user["name"].startswith(SITE_PREFIX)
+        and user["name"] not in names
+        and (known is None or _site_of_account(user["name"]) in known)
     ]
+
+
+def _site_of_account(username: str) -> str:
+    """Return the site of an account's name; the names of sites have no dots."""
+    return re.sub(r"\.g[0-9]+$", "", username.removeprefix(SITE_PREFIX))
 
 
 def surplus_queues(live: Manifest, wanted: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,8 @@ from vpp_operator.api.nanogrid import NanoGridSpec
 from vpp_operator.api.queuechannel import QueueChannelSpec
 from vpp_operator.api.vppcluster import VPPClusterSpec
 from vpp_operator.ports import Manifest
-from vpp_operator.reconcile.accounts import Accounts
+from vpp_operator.reconcile.accounts import Accounts, site_texts
+from vpp_operator.reconcile.definitions import Site
 from vpp_operator.resources import names
 from vpp_operator.resources.channel import channel_pods, channels
 from vpp_operator.resources.control import control_address, control_broker
@@ -21,7 +22,7 @@ from vpp_operator.resources.history import history
 from vpp_operator.resources.images import Images
 from vpp_operator.resources.influxdb import influxdb
 from vpp_operator.resources.metadata import Owner
-from vpp_operator.resources.nanogrid import gateway_secret, gateway_settings
+from vpp_operator.resources.nanogrid import ders, gateway_secret, gateway_settings
 from vpp_operator.resources.network import network_policies
 from vpp_operator.resources.plant import plant_settings
 from vpp_operator.resources.secret_values import secret
@@ -100,18 +101,23 @@ def _sites(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
     gateways: dict[str, str] = {}
     simulated: dict[str, NanoGridSpec] = {}
     for site in plan.sites:
-        password = accounts.site(site.owner.name)
-        source = site.spec.source
-        wanted.append(gateway_secret(site.owner, password=password, channels=target, control=control, source=source))
+        account, source = site_account(site, accounts), site.spec.source
+        texts = site_texts(account)
+        wanted.append(gateway_secret(site.owner, texts=texts, channels=target, control=control, source=source))
         if source.type == "Simulated" and target is not None:
             simulated[site.owner.name] = site.spec
-            settings = gateway_settings(site.owner.name, password, target, control, source)
+            settings = gateway_settings(site.owner.name, (account.username, account.password), target, control, source)
             gateways[site.owner.name] = json.dumps(settings, sort_keys=True)
     if plan.spec.simulator is not None and simulated:
         wanted += simulator_settings(plan.owner, plan.spec, simulated, gateways)
         if plan.run_simulator:
             wanted += simulator(plan.owner, plan.spec, plan.images, simulated, gateways)
     return wanted
+
+
+def site_account(site: Member, accounts: Accounts) -> Site:
+    """Return the accounts of a site, of the generation that its spec asks for as soon as that may be."""
+    return accounts.site(site.owner.name, site.spec.source.credentials.generation, ders(site.spec))
 
 
 def _target(owner: Owner, members: Sequence[Member]) -> tuple[str, QueueChannelSpec] | None:

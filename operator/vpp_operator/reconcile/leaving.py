@@ -18,7 +18,7 @@ from vpp_operator.ports import (
     Manifest,
     Ports,
 )
-from vpp_operator.reconcile.accounts import READER
+from vpp_operator.reconcile.accounts import READER, account_names
 from vpp_operator.reconcile.brokers import address
 from vpp_operator.reconcile.gather import Picture, is_deleting
 from vpp_operator.reconcile.memory import PlantMemory
@@ -42,7 +42,7 @@ async def ensure_finalizers(ports: Ports, picture: Picture) -> None:
 async def let_go(ports: Ports, memory: PlantMemory, picture: Picture) -> None:
     """Clean up after every resource of the picture that is being deleted, and free it."""
     for site in filter(is_deleting, picture.nano_grids):
-        await _revoke(ports, picture, site["metadata"]["name"])
+        await _revoke(ports, picture, site)
         memory.secrets.pop(names.gateway_secret(site["metadata"]["name"]), None)
         await _free(ports, site)
     for channel in filter(is_deleting, picture.queue_channels):
@@ -56,12 +56,20 @@ async def let_go(ports: Ports, memory: PlantMemory, picture: Picture) -> None:
         await _free(ports, picture.vpp)
 
 
-async def _revoke(ports: Ports, picture: Picture, site: str) -> None:
-    """Remove a site's account from every broker that is up; one that is down loses it when it is looked at again.
+def _accounts(picture: Picture, site: Manifest) -> list[str]:
+    """Return the accounts of a site that may be on brokers: those in its Secret, the one before included."""
+    name = site["metadata"]["name"]
+    texts = secret_texts(picture.owned.get(("Secret", names.gateway_secret(name))))
+    generation = site.get("status", {}).get("credentials", {}).get("generation", 1)
+    return account_names(texts) or [site_username(name, generation)]
+
+
+async def _revoke(ports: Ports, picture: Picture, site: Manifest) -> None:
+    """Remove a site's accounts from every broker that is up; one that is down loses them when it is looked at again.
 
     A managed control broker loses the site's queue in the same way; an external one loses it here.
     """
-    user = site_username(site)
+    name, users = site["metadata"]["name"], _accounts(picture, site)
     for pod in picture.pods:
         if pod.component not in ("channel", "control") or not pod.ready:
             continue
@@ -70,16 +78,17 @@ async def _revoke(ports: Ports, picture: Picture, site: str) -> None:
         if not admin.get("password"):
             continue
         try:
-            await ports.brokers.remove(address(pod, admin), ("users", user))
+            for user in users:
+                await ports.brokers.remove(address(pod, admin), ("users", user))
         except VPPError as error:
-            _LOG.warning("account %s stays on %s for now: %s", user, pod.name, error)
+            _LOG.warning("accounts of %s stay on %s for now: %s", name, pod.name, error)
     external = await _external_broker(ports, picture.vpp) if picture.vpp is not None else None
     if external is not None:
         try:
-            await ports.brokers.remove(external, ("users", user))
-            await ports.brokers.remove(external, ("queues", "/", commands_queue(site)))
+            for path in (*(("users", user) for user in users), ("queues", "/", commands_queue(name))):
+                await ports.brokers.remove(external, path)
         except VPPError as error:
-            _LOG.warning("account or queue of %s stays on the control broker %s: %s", user, external.host, error)
+            _LOG.warning("accounts or queue of %s stay on the control broker %s: %s", name, external.host, error)
 
 
 async def _leave_external_broker(ports: Ports, picture: Picture, vpp: Manifest) -> None:
@@ -87,7 +96,7 @@ async def _leave_external_broker(ports: Ports, picture: Picture, vpp: Manifest) 
     if at is None:
         return
     sites = [site["metadata"]["name"] for site in picture.nano_grids]
-    users = [READER, *(site_username(site) for site in sites)]
+    users = [READER, *(user for site in picture.nano_grids for user in _accounts(picture, site))]
     queues = [TOPOLOGY_STREAM, ACKNOWLEDGEMENTS_QUEUE, *(commands_queue(site) for site in sites)]
     paths = [*(("queues", "/", queue) for queue in queues), *(("users", user) for user in users)]
     for path in paths:

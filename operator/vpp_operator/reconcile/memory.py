@@ -24,6 +24,8 @@ class PlantMemory:
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     replaced: dict[str, dict[str, str]] = field(default_factory=dict)
     """Values that must go into a Secret although it has others, by the Secret's name."""
+    retired: set[tuple[str, str]] = field(default_factory=set)
+    """Accounts that the next look takes out of a Secret, as (Secret, user name)."""
     published: Topology | None = None
     published_to: str = ""
     """Uid of the control broker's pod at that time: another one may have an empty volume."""

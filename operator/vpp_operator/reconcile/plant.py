@@ -26,16 +26,16 @@ from vpp_operator.reconcile.conditions import Condition
 from vpp_operator.reconcile.control import ensure_control, publish_topology
 from vpp_operator.reconcile.databases import check_influx, influx_secret
 from vpp_operator.reconcile.definitions import Site
-from vpp_operator.reconcile.desired import Member, Plan, desired, owner_of
+from vpp_operator.reconcile.desired import Member, Plan, desired, owner_of, site_account
 from vpp_operator.reconcile.gather import gather, is_deleting
 from vpp_operator.reconcile.leaving import ensure_finalizers, let_go
 from vpp_operator.reconcile.look import Look
 from vpp_operator.reconcile.memory import Memory
 from vpp_operator.reconcile.report import report
+from vpp_operator.reconcile.rotation import RotationReport, look_at_rotations
 from vpp_operator.reconcile.unmade import why_unmade
 from vpp_operator.resources import names
 from vpp_operator.resources.channel import ACTIVE
-from vpp_operator.resources.nanogrid import ders
 from vpp_operator.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -120,7 +120,8 @@ async def _look(look: Look) -> list[ChannelReport]:
     control = await ensure_control(look, sites, faults)
     reports = await look_at_all_channels(look, sites, progress)
     generation = await publish_topology(look, control, reports, faults)
-    await _say(look, wanted, faults, metrics, progress, reports, generation, control is not None)
+    rotations = await look_at_rotations(look, sites, control, reports)
+    await _say(look, wanted, faults, metrics, progress, reports, generation, control is not None, rotations)
     return [entry for entries in reports.values() for entry in entries]
 
 
@@ -144,10 +145,7 @@ def _may_simulate(look: Look, progress: DriverProgress | None) -> bool:
 
 
 def _site_accounts(look: Look) -> list[Site]:
-    return [
-        Site(name=site.owner.name, password=look.accounts.site(site.owner.name), devices=ders(site.spec))
-        for site in look.sites
-    ]
+    return [site_account(site, look.accounts) for site in look.sites]
 
 
 async def _say(
@@ -159,6 +157,7 @@ async def _say(
     reports: Mapping[str, Sequence[ChannelReport]],
     generation: int,
     control_ready: bool,
+    rotations: Mapping[str, RotationReport],
 ) -> None:
     """Write the statuses that have changed."""
     ready = statuses.cluster_ready(
@@ -201,5 +200,6 @@ async def _say(
             has_channels=bool(look.channels),
             accounts_at=missing_at,
             no_simulator=no_simulator,
+            rotation=rotations[site.owner.name],
         )
         await report(look.ports, site.document, values, conditions)

@@ -31,14 +31,22 @@ async def report(ports: Ports, document: Manifest, values: Mapping[str, Any], co
     if all(before.get(name) == value or (value is None and name not in before) for name, value in status.items()):
         return
     metadata = document["metadata"]
+    patch = {"status": {name: _replacing(before.get(name), value) for name, value in status.items()}}
     patched = await ports.kubernetes.patch(
-        _KINDS[document["kind"]], metadata["namespace"], metadata["name"], {"status": status}, subresource="status"
+        _KINDS[document["kind"]], metadata["namespace"], metadata["name"], patch, subresource="status"
     )
     WRITES.labels(kind=f"{document['kind']}/status").inc()
     if patched is None:
         return
     for condition in _turned(before, status):
         await _event(ports, document, condition, now)
+
+
+def _replacing(before: Any, value: Any) -> Any:
+    """Return a value as a merge patch needs it: an object's part that is said no longer has to be named to go."""
+    if not (isinstance(before, Mapping) and isinstance(value, Mapping)):
+        return value
+    return {**dict.fromkeys(before), **{name: _replacing(before.get(name), part) for name, part in value.items()}}
 
 
 def _turned(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Mapping[str, Any]]:

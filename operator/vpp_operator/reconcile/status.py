@@ -15,6 +15,7 @@ from vpp_operator.ports import DriverProgress, Manifest
 from vpp_operator.reconcile.brokers import ChannelReport, Loss
 from vpp_operator.reconcile.conditions import Condition, timestamp
 from vpp_operator.reconcile.gather import Picture, Pod
+from vpp_operator.reconcile.rotation import RotationReport
 from vpp_operator.resources import names
 from vpp_operator.resources.metadata import CHANNELS_LABEL
 from vpp_operator.resources.nanogrid import ders
@@ -271,6 +272,7 @@ def site_status(
     has_channels: bool,
     accounts_at: str,
     no_simulator: Condition | None,
+    rotation: RotationReport,
 ) -> tuple[dict[str, Any], list[Condition]]:
     """Return a NanoGrid's status without its conditions, and these.
 
@@ -295,6 +297,23 @@ def site_status(
         ready = no_simulator
     else:
         where = f"Its account and gateway settings are in the Secret {names.gateway_secret(name)}."
+        if rotation.previous is not None:
+            where += f" The account {rotation.previous} before is valid, too: {rotation.reason}."
         ready = Condition(type="Ready", status=True, reason="AccountMade", message=where)
     status = {"secretName": names.gateway_secret(name), "ders": list(ders(spec)), "source": spec.source.type}
-    return status, [ready, pending(spec)]
+    return {**status, "credentials": credentials_entry(rotation)}, [ready, pending(spec)]
+
+
+def credentials_entry(rotation: RotationReport) -> dict[str, Any]:
+    """Return a site's accounts as they stand in `status.credentials`."""
+    values = {
+        "generation": rotation.generation,
+        "previous": rotation.previous,
+        "previousUnusedSince": _time(rotation.progress.old_unused_since),
+        "silentSince": _time(rotation.progress.silent_since),
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else timestamp(seconds)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from vpp_contract.names import site_username
 from vpp_contract.readings import KINDS
 from vpp_operator.api.nanogrid import NanoGridSpec, Source
 from vpp_operator.api.queuechannel import QueueChannelSpec
@@ -24,38 +23,38 @@ SITES_FOLDER: Final = "/etc/vpp/sites"
 def gateway_secret(
     owner: Owner,
     *,
-    password: str,
+    texts: Mapping[str, str],
     channels: tuple[str, QueueChannelSpec] | None,
     control: tuple[str, int],
     source: Source,
 ) -> dict[str, Any]:
-    """Return a site's Secret: user name, password and `gateway.json`.
+    """Return a site's Secret: its account, the one before while both are valid, and `gateway.json`.
 
     Args:
         owner: the NanoGrid.
-        password: of the site's account on all brokers.
+        texts: what the Secret says of the accounts, `username` and `password` of the current one among it.
         channels: host and spec of the QueueChannel it sends to, None while there is none.
         control: host and AMQP port of the control broker.
         source: where the site's readings come from, with what its gateway leaves out.
     """
-    username = site_username(owner.name)
-    settings = gateway_settings(owner.name, password, channels, control, source)
-    values = {"username": username, "password": password, "gateway.json": json.dumps(settings, sort_keys=True)}
+    account = (texts["username"], texts["password"])
+    settings = gateway_settings(owner.name, account, channels, control, source)
+    values = {**texts, "gateway.json": json.dumps(settings, sort_keys=True)}
     return secret(owner, names.gateway_secret(owner.name), COMPONENT, values)
 
 
 def gateway_settings(
     site: str,
-    password: str,
+    account: tuple[str, str],
     channels: tuple[str, QueueChannelSpec] | None,
     control: tuple[str, int],
     source: Source,
 ) -> dict[str, Any]:
-    """Return what `gateway.json` holds."""
+    """Return what `gateway.json` holds. `account` is a user name and its password."""
     settings: dict[str, Any] = {
         "site": site,
-        "username": site_username(site),
-        "password": password,
+        "username": account[0],
+        "password": account[1],
         "control": {"host": control[0], "amqp_port": control[1]},
         "batch_readings": 100,
         "linger_seconds": 0.2,

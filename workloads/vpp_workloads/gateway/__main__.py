@@ -15,6 +15,7 @@ from vpp_workloads.gateway.gateway import Gateway
 from vpp_workloads.gateway.intake import measurement_from_line
 from vpp_workloads.gateway.server import Server
 from vpp_workloads.gateway.settings import load_settings
+from vpp_workloads.gateway.watch import SettingsWatch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"gateway: {error}", file=sys.stderr)
         return 1
     gateway.start()
+    watch = SettingsWatch({options.settings: gateway.change})
+    watch.start()
     refused = 0
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"gateway: cannot listen at {options.listen} ({error}); give HOST:PORT", file=sys.stderr)
         gateway.close(0.0)
         return 1
+    watch.stop()
     clean = gateway.close(options.flush_seconds)
     if not clean:
         print(f"gateway: not everything is confirmed; it stays in {options.spool} for the next start", file=sys.stderr)

@@ -46,7 +46,7 @@ class AmqpSession:
 
     def __init__(self, settings: Settings, loop: IOLoop, listener: Listener) -> None:
         """Begin to connect; `listener` hears what comes of it."""
-        self._settings = settings
+        self.settings = self._settings = settings
         self._loop = loop
         self._listener = listener
         self._key = readings_key(settings.site)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ _PREFETCH: Final = 50
 _TURN_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _JOIN_SECONDS: Final = 5.0
+_NEXT_TRIAL_SECONDS: Final = 10.0
 
 Answer = tuple[str, str, bytes]
 """Routing key on the exchange of acknowledgements, content type, body."""
@@ -46,6 +48,9 @@ class ControlLink:
             handlers: by content type of the messages they take.
         """
         self._settings = settings
+        self._wanted: Settings | None = None
+        """Settings that take the place of the present ones once a connection with them is open."""
+        self._wanted_not_before = 0.0
         self._handlers = handlers
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"control-{settings.site}", daemon=True)
@@ -56,6 +61,10 @@ class ControlLink:
         """Begin to connect and to listen."""
         self._thread.start()
 
+    def change(self, settings: Settings) -> None:
+        """Connect anew with these settings; while the broker refuses them, those before are tried in turn."""
+        self._wanted, self._wanted_not_before = settings, 0.0
+
     def stop(self) -> None:
         """Disconnect and end the thread."""
         self._stopping.set()
@@ -65,8 +74,9 @@ class ControlLink:
     def _run(self) -> None:
         pause_seconds = _FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
+            trial = self._due()
             try:
-                connection = pika.BlockingConnection(self._parameters())
+                connection = self._connect(trial)
                 try:
                     pause_seconds = _FIRST_PAUSE_SECONDS
                     self._listen(connection)
@@ -83,13 +93,30 @@ class ControlLink:
             self._stopping.wait(pause_seconds * random.uniform(0.5, 1.0))
             pause_seconds = min(2 * pause_seconds, self._settings.reconnect_seconds)
 
+    def _due(self) -> Settings:
+        """Return the settings to connect with now."""
+        wanted = self._wanted
+        return self._settings if wanted is None or time.monotonic() < self._wanted_not_before else wanted
+
+    def _connect(self, trial: Settings) -> Any:
+        """Connect; settings that work for the first time take the place of those before."""
+        if trial is not self._settings:
+            # Until then those before are good enough, if they still work.
+            self._wanted_not_before = time.monotonic() + _NEXT_TRIAL_SECONDS
+        connection = pika.BlockingConnection(_parameters(trial))
+        if trial is not self._settings:
+            self._settings = trial
+            if self._wanted is trial:
+                self._wanted = None
+        return connection
+
     def _listen(self, connection: Any) -> None:
         channel = connection.channel()
         channel.confirm_delivery()
         channel.basic_qos(prefetch_count=_PREFETCH)
         channel.basic_consume(commands_queue(self._settings.site), self._receive)
         self._note("connected")
-        while not self._stopping.is_set() and channel.is_open:
+        while not self._stopping.is_set() and channel.is_open and self._due() is self._settings:
             connection.process_data_events(time_limit=_TURN_SECONDS)
 
     def _receive(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
@@ -117,16 +144,16 @@ class ControlLink:
     def _where(self) -> str:
         return f"{self._settings.control_host}:{self._settings.control_port}"
 
-    def _parameters(self) -> pika.ConnectionParameters:
-        settings = self._settings
-        return pika.ConnectionParameters(
-            host=settings.control_host,
-            port=settings.control_port,
-            credentials=pika.PlainCredentials(settings.username, settings.password),
-            heartbeat=settings.heartbeat_seconds,
-            blocked_connection_timeout=settings.blocked_seconds,
-            socket_timeout=settings.connect_seconds,
-            stack_timeout=settings.connect_seconds,
-            connection_attempts=1,
-            client_properties={"connection_name": f"control link of {settings.site}"},
-        )
+
+def _parameters(settings: Settings) -> pika.ConnectionParameters:
+    return pika.ConnectionParameters(
+        host=settings.control_host,
+        port=settings.control_port,
+        credentials=pika.PlainCredentials(settings.username, settings.password),
+        heartbeat=settings.heartbeat_seconds,
+        blocked_connection_timeout=settings.blocked_seconds,
+        socket_timeout=settings.connect_seconds,
+        stack_timeout=settings.connect_seconds,
+        connection_attempts=1,
+        client_properties={"connection_name": f"control link of {settings.site}"},
+    )

@@ -19,7 +19,7 @@ from vpp_workloads.gateway.filter import Filter
 from vpp_workloads.gateway.ledger import LEDGER_START, Run
 from vpp_workloads.gateway.measurement import Measurement, check
 from vpp_workloads.gateway.publisher import Publisher, State
-from vpp_workloads.gateway.settings import END_TO_END, Settings
+from vpp_workloads.gateway.settings import END_TO_END, Settings, check_change
 from vpp_workloads.gateway.spool import Spool
 
 _LOG = logging.getLogger(__name__)
@@ -132,6 +132,17 @@ class Gateway:
                 self._sent_again += len(again)
                 self._publisher.send_again(again)
         return ()
+
+    def change(self, settings: Settings) -> None:
+        """Connect with these settings; the connection there is stays until they work, so nothing waits for them.
+
+        Raises:
+            SettingsError: they change what only a restart can change; nothing has changed.
+        """
+        check_change(self._settings, settings)
+        self._publisher.change(settings)
+        if self._control is not None:
+            self._control.change(settings)
 
     def accept(self, measurements: Sequence[Measurement], timeout_seconds: float | None = None) -> None:
         """Take measurements, all or none. On return they are on disk and will be published until confirmed.

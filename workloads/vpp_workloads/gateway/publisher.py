@@ -56,6 +56,9 @@ class Publisher:
         self.flushing = False
         self._stopping = self._wake_pending = False
         self._session: AmqpSession | None = None
+        self._wanted: Settings | None = None
+        """Settings that take the place of the present ones once a connection with them is open."""
+        self._successor: AmqpSession | None = None
         self._reconnect_seconds = _FIRST_RECONNECT_SECONDS
         self._loop = IOLoop()
         self._pump_timer: object | None = None
@@ -80,6 +83,16 @@ class Publisher:
         """Publish retained rows once more. Called with the lock held."""
         self._sender.send_again(row_ids)
         self.wake()
+
+    def change(self, settings: Settings) -> None:
+        """Connect with these settings, and leave the present connection only when that has come about.
+
+        So a new account that a broker does not know yet, or never will, costs nothing. Called without the lock.
+        """
+        with self._changed:
+            self._wanted = settings if settings != self._settings else None
+            if self.running:
+                self._loop.add_callback_threadsafe(self._connect_successor)
 
     def stop(self) -> None:
         """Disconnect and end the thread. Called without the lock."""
@@ -112,6 +125,7 @@ class Publisher:
             self._loop.close()
             self._loop = IOLoop()
             self._session, self._pump_timer, self._wake_pending = None, None, False
+            self._successor = None
             self._sender.end()
             if not self._stopping:
                 self.state = State.CONNECTING
@@ -121,11 +135,28 @@ class Publisher:
     def _shut_down(self) -> None:
         if self._session is not None:
             self._session.close("closed", abort=True)
+        if self._successor is not None:
+            self._successor.close("closed", abort=True)
         self._loop.call_later(_LAST_FRAMES_SECONDS, self._loop.stop)
 
     def _connect(self) -> None:
-        if not self._stopping:
+        if not self._stopping and self._session is None:
             self._session = AmqpSession(self._settings, self._loop, self)
+
+    def _connect_successor(self) -> None:
+        if not self._stopping and self._wanted is not None and self._successor is None:
+            self._successor = AmqpSession(self._wanted, self._loop, self)
+
+    def _succeed(self, session: AmqpSession) -> None:
+        """Take over from the session before; what that one had in flight is sent again. Called with the lock held."""
+        before, self._session, self._successor = self._session, session, None
+        self._settings = session.settings
+        if self._wanted == session.settings:
+            self._wanted = None
+        else:
+            self._loop.call_later(0, self._connect_successor)
+        if before is not None:
+            self._loop.call_later(0, lambda: before.close("replaced by a connection with new settings"))
 
     def _woken(self) -> None:
         with self._changed:
@@ -185,6 +216,8 @@ class Publisher:
         with self._changed:
             if self._stopping:
                 return
+            if session is self._successor:
+                self._succeed(session)
             self._reconnect_seconds = _FIRST_RECONNECT_SECONDS
             self.state, self.reason = State.CONNECTED, "connected"
             self._sender.begin(session)
@@ -221,6 +254,9 @@ class Publisher:
 
     def ended(self, session: AmqpSession, reason: str) -> None:
         """Take back what was in flight and connect again after a pause."""
+        if session is not self._session:
+            self._successor_ended(session, reason)
+            return
         with self._changed:
             self._session = None
             self._sender.end()
@@ -233,3 +269,12 @@ class Publisher:
             pause_seconds = self._reconnect_seconds * random.uniform(0.5, 1.0)
             self._reconnect_seconds = min(2 * self._reconnect_seconds, self._settings.reconnect_seconds)
         self._loop.call_later(pause_seconds, self._connect)
+
+    def _successor_ended(self, session: AmqpSession, reason: str) -> None:
+        """Try again after a pause with the settings that are wanted by then; the connection there is stays."""
+        if session is not self._successor:
+            return  # it was replaced
+        self._successor = None
+        if not self._stopping:
+            _LOG.warning("gateway of %s: the new settings do not work yet: %s", self._settings.site, reason)
+            self._loop.call_later(self._settings.reconnect_seconds * random.uniform(0.5, 1.0), self._connect_successor)

@@ -56,6 +56,26 @@ class Settings:
     """Broker: a reading leaves the spool when its broker confirms it. EndToEnd: when the twin has taken it for good."""
 
 
+_CHANGE_LIVE: Final = {
+    "username", "password", "host", "amqp_port", "control_host", "control_port",
+    "connect_seconds", "heartbeat_seconds", "blocked_seconds",
+}  # fmt: skip
+"""What a new connection alone can change."""
+
+
+def check_change(before: Settings, after: Settings) -> None:
+    """Check that a running gateway can take up new settings.
+
+    Raises:
+        SettingsError: they change something that is fixed while the gateway runs.
+    """
+    changed = {name.name for name in fields(Settings) if getattr(before, name.name) != getattr(after, name.name)}
+    if bool(before.control_host) != bool(after.control_host):
+        raise SettingsError("control came or went; restart the gateway to take it up")
+    if changed - _CHANGE_LIVE:
+        raise SettingsError(f"{', '.join(sorted(changed - _CHANGE_LIVE))} changed; restart the gateway to take it up")
+
+
 def load_settings(path: Path) -> Settings:
     """Read a settings file.
 

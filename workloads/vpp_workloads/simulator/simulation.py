@@ -15,6 +15,7 @@ from vpp_workloads.gateway.errors import GatewayError, NotConnectedError
 from vpp_workloads.gateway.gateway import Gateway, wall_clock_us
 from vpp_workloads.gateway.ledger import Run, read_ledger
 from vpp_workloads.gateway.settings import load_settings
+from vpp_workloads.gateway.watch import SettingsWatch
 from vpp_workloads.simulator.clock import SimulatedClock, continued, new_clock, recall, remember
 from vpp_workloads.simulator.config import Config, SiteConfig
 from vpp_workloads.simulator.errors import SimulatorError
@@ -65,6 +66,7 @@ class Simulation:
         self._sites: dict[str, Site] = {}
         self._records: dict[str, Record] = {}
         self._gateways = {site.site: self._gateway(site) for site in config.sites}
+        self._watch = SettingsWatch({site.gateway_file: self._gateways[site.site].change for site in config.sites})
 
     def _gateway(self, site: SiteConfig) -> Gateway:
         settings = load_settings(site.gateway_file)
@@ -82,6 +84,7 @@ class Simulation:
         deadline = time.monotonic() + self._config.connect_deadline_seconds
         for gateway in self._gateways.values():
             gateway.start()
+        self._watch.start()
         for site in self._config.sites:
             gateway = self._gateways[site.site]
             record = self._records[site.site] = Record(self._spools.parent / "steered" / f"{site.site}.sqlite")
@@ -193,6 +196,7 @@ class Simulation:
     def close(self) -> None:
         """Stop the clock, send what is spooled as far as that goes quickly, and close the spools."""
         self._stop.set()
+        self._watch.stop()
         with ThreadPoolExecutor(max_workers=max(len(self._gateways), 1)) as pool:
             for name, done in [(name, pool.submit(one.close, _CLOSE_SECONDS)) for name, one in self._gateways.items()]:
                 try:

@@ -1,0 +1,220 @@
+"""Accounts rotate on a real broker under running gateways: nothing is lost, and the old account ends when it should."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pika
+import pytest
+
+from tests.integration.gateway_broker import PASSWORD, STREAM, GatewayBroker
+from tests.integration.test_gateway import (
+    PATIENCE_SECONDS,
+    answers,
+    assert_all_arrived,
+    ledger,
+    measurements,
+    post,
+    wait_for,
+    write_settings,
+)
+from tests.servers import Servers
+from vpp_contract.readings import encode_batch
+from vpp_operator.adapters.rabbitmq import RabbitMQ
+from vpp_operator.reconcile.brokers import ensure
+from vpp_operator.reconcile.definitions import Account, Site, channel_definitions
+from vpp_workloads.gateway.gateway import Gateway
+
+pytestmark = pytest.mark.integration
+NEW_PASSWORD = "another-password"
+NOTHING = encode_batch(())  # a batch without readings
+
+
+@pytest.fixture(scope="module")
+def broker(servers: Servers) -> GatewayBroker:
+    return GatewayBroker(servers, "rotating")
+
+
+def furnish(broker: GatewayBroker, *sites: Site) -> None:
+    """Do what the operator does at a look."""
+
+    async def look() -> None:
+        async with aiohttp.ClientSession() as session:
+            brokers = RabbitMQ(session)
+            wanted = channel_definitions(
+                exchange="topic", stream=STREAM, segment_bytes=1_000_000, reader=("reader", "x"), sites=sites
+            )
+            await ensure(brokers, broker.address, await brokers.definitions(broker.address), wanted)
+            brokers.close()
+
+    asyncio.run(look())
+
+
+def first(site: str) -> Site:
+    return Site(name=site, password=PASSWORD)
+
+
+def both(site: str) -> Site:
+    before = Account(generation=1, username=f"site-{site}", password=PASSWORD)
+    return Site(name=site, password=NEW_PASSWORD, generation=2, previous=before)
+
+
+def second(site: str) -> Site:
+    return replace(both(site), previous=None)
+
+
+def users(broker: GatewayBroker, site: str) -> list[str]:
+    """Return the accounts that are connected for a site."""
+    found = [str(one.get("user", "")) for one in broker.api("GET", "connections")]
+    return sorted(user for user in found if user.removesuffix(".g2") == f"site-{site}")
+
+
+def try_login(broker: GatewayBroker, username: str, password: str) -> None:
+    credentials = pika.PlainCredentials(username, password)
+    pika.BlockingConnection(
+        pika.ConnectionParameters(
+            broker.address.host, broker.address.amqp_port, credentials=credentials, socket_timeout=10
+        )
+    ).close()
+
+
+def test_old_and_new_account_are_valid_until_the_old_one_is_taken_away(broker: GatewayBroker) -> None:
+    site = "gw-01"
+    old, new = (f"site-{site}", PASSWORD), (f"site-{site}.g2", NEW_PASSWORD)
+    furnish(broker, first(site))
+    try_login(broker, *old)
+    with pytest.raises(pika.exceptions.ProbableAuthenticationError):
+        try_login(broker, *new)
+    furnish(broker, both(site))
+    try_login(broker, *old)
+    try_login(broker, *new)
+    furnish(broker, second(site))
+    try_login(broker, *new)
+    with pytest.raises(pika.exceptions.ProbableAuthenticationError):
+        try_login(broker, *old)
+
+
+@pytest.mark.parametrize("key", ["readings.gw-03", "readings.gw-02.g2", "readings.gw-020"])
+def test_the_new_account_has_the_rights_of_its_site_and_no_others(broker: GatewayBroker, key: str) -> None:
+    furnish(broker, second("gw-02"), first("gw-03"))
+    parameters = pika.ConnectionParameters(
+        broker.address.host,
+        broker.address.amqp_port,
+        credentials=pika.PlainCredentials("site-gw-02.g2", NEW_PASSWORD),
+        socket_timeout=10,
+    )
+    connection = pika.BlockingConnection(parameters)
+    try:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.basic_publish("ingress", "readings.gw-02", NOTHING, mandatory=True)
+        channel.basic_publish("ingress", "readings.gw-02.pv", NOTHING, mandatory=True)
+        if key.startswith("readings.gw-02."):  # a device of that name is the site's own
+            channel.basic_publish("ingress", key, NOTHING, mandatory=True)
+            return
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="ACCESS_REFUSED"):
+            channel.basic_publish("ingress", key, NOTHING, mandatory=True)
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def test_a_gateway_under_load_changes_its_account_and_loses_nothing(broker: GatewayBroker, tmp_path: Path) -> None:
+    """It gets the new account before the broker knows it, and loses the old one while it publishes."""
+    site, count = "gw-05", 400
+    furnish(broker, first(site))
+    settings = broker.settings(site, batch_readings=5)
+    gateway = Gateway(settings, tmp_path / "spool.sqlite")
+    gateway.start()
+    accepting = threading.Thread(target=_accept, args=(gateway, site, count))
+    try:
+        gateway.wait_connected(PATIENCE_SECONDS)
+        accepting.start()
+        gateway.change(replace(settings, username=f"site-{site}.g2", password=NEW_PASSWORD))
+        time.sleep(1.0)
+        assert gateway.status().state == "Connected"
+        confirmed = gateway.status().confirmed
+        assert confirmed > 0, "the old account goes on"
+        furnish(broker, both(site))
+        wait_for(lambda: users(broker, site) == [f"site-{site}.g2"], "the new account's connection alone")
+        furnish(broker, second(site))
+        accepting.join(PATIENCE_SECONDS)
+        assert_all_arrived(broker, gateway, site, count)
+        assert gateway.status().refused == 0
+    finally:
+        accepting.join(PATIENCE_SECONDS)
+        gateway.close(0.0)
+
+
+def _accept(gateway: Gateway, site: str, count: int) -> None:
+    for i in range(count):
+        gateway.accept(measurements(site, 1, start=i))
+        time.sleep(4.0 / count)
+
+
+def test_the_program_takes_up_a_changed_file_by_itself_and_the_ledger_is_complete(
+    broker: GatewayBroker, tmp_path: Path
+) -> None:
+    site, port = "gw-06", 18_098
+    furnish(broker, both(site))
+    old = broker.settings(site)
+    file, spool = tmp_path / "gateway.json", tmp_path / "spool.sqlite"
+    write_settings(file, old)
+    command = [sys.executable, "-m", "vpp_workloads.gateway", "--settings", str(file), "--spool", str(spool)]
+    process = subprocess.Popen([*command, "--listen", f"127.0.0.1:{port}"], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: answers(port), "the program's start")
+        _post(port, site, range(50))
+        new = replace(old, username=f"site-{site}.g2", password=NEW_PASSWORD)
+        write_settings(tmp_path / "next.json", new)
+        (tmp_path / "next.json").rename(file)
+        _post(port, site, range(50, 100))
+        wait_for(lambda: users(broker, site) == [f"site-{site}.g2"], "a connection with the new account alone")
+        furnish(broker, second(site))
+        _post(port, site, range(100, 150))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+    gateway = Gateway(new, spool)
+    try:
+        gateway.start()
+        assert_all_arrived(broker, gateway, site, 150)
+        assert len(ledger(gateway)) == 150
+    finally:
+        gateway.close()
+
+
+def _post(port: int, site: str, numbers: Sequence[int]) -> None:
+    for number in numbers:
+        post(port, site, number)
+        time.sleep(0.01)
+
+
+def test_an_account_that_is_taken_away_loses_its_connection(broker: GatewayBroker, tmp_path: Path) -> None:
+    """A client that clings to the old account is cut off, and its gateway keeps what it has."""
+    site = "gw-07"
+    furnish(broker, both(site))
+    gateway = Gateway(broker.settings(site), tmp_path / "spool.sqlite")
+    gateway.start()
+    try:
+        gateway.wait_connected(PATIENCE_SECONDS)
+        furnish(broker, second(site))
+        wait_for(lambda: "refused the login" in gateway.status().reason, "a refusal")
+        gateway.accept(measurements(site, 3))
+        assert gateway.status().spooled == 3
+        changed = replace(broker.settings(site), username=f"site-{site}.g2", password=NEW_PASSWORD)
+        gateway.change(changed)
+        assert gateway.flush(PATIENCE_SECONDS)
+        assert json.dumps(sorted(ledger(gateway)))
+    finally:
+        gateway.close(0.0)
