@@ -42,6 +42,12 @@ class Driver:
         """Return the last finished batch's number, -1 if there is none."""
         return int(self.progress().get("batch_id", -1))
 
+    def behind_seconds(self) -> float:
+        """Return how old the newest reading may be that is not in a finished batch yet, of the first channel."""
+        planned = self.progress().get("planned_us", {})
+        times = [at for stream, at in planned.items() if stream.startswith(f"{plant.CHANNELS}-0/")]
+        return time.time() - min(times, default=0) / 1e6
+
     def durations(self, seconds: float) -> list[float]:
         """Watch for some seconds; return how long each batch took that finished meanwhile (s)."""
         found: dict[int, float] = {}

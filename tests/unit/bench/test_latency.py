@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench._latency import Latency, lowest, rows, target_seconds
+from tests.bench._latency import Latency, lowest_in_time, lowest_kept, rows, target_seconds
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,25 @@ def test_the_rows_hold_p99_against_the_floor_of_the_same_run() -> None:
         pytest.param({1.0: [1.6] * 10, 0.5: [1.4] * 10}, None, id="none is kept"),
     ],
 )
-def test_the_lowest_trigger(batches: dict[float, list[float]], expected: float | None) -> None:
-    row = lowest(batches)
+def test_the_lowest_trigger_that_batches_keep(batches: dict[float, list[float]], expected: float | None) -> None:
+    row = lowest_kept(batches)
     assert row["median"] == expected
     assert "at 0.5 s batches follow one another" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("p99_seconds", "expected"),
+    [
+        pytest.param({1.0: 2.4, 0.5: 1.9, 0.1: 1.7}, 0.5, id="the lowest that meets its own target"),
+        pytest.param({1.0: 2.6, 0.5: 2.1}, None, id="none meets it"),
+    ],
+)
+def test_the_lowest_trigger_with_which_latency_is_in_time(
+    p99_seconds: dict[float, float], expected: float | None
+) -> None:
+    latencies = {
+        (trigger, waking): Latency(readings=9, p50_seconds=0.1, p99_seconds=0.2 if waking else p99)
+        for trigger, p99 in p99_seconds.items()
+        for waking in (False, True)
+    }
+    assert lowest_in_time(latencies, 0.75)["median"] == expected
