@@ -17,8 +17,8 @@ from vpp_workloads.streaming.history.log import Version
 from vpp_workloads.streaming.history.plan import Limits
 from vpp_workloads.streaming.history.rows import (
     RECENT_SCHEMA,
+    check_checkpoint,
     newest_version,
-    prepare,
     read_all,
     read_version,
     versions,
@@ -247,20 +247,25 @@ def test_another_checkpoint_than_the_historys_is_told() -> None:
     assert rows_in(files, newest_version(files)) == expected(range(6), DAYS)
 
 
-@pytest.mark.parametrize("finished_batch", [-1, 4], ids=["a new checkpoint", "an older one"])
-def test_no_driver_starts_behind_the_history(finished_batch: int) -> None:
+@pytest.mark.parametrize("folded", [True, False], ids=["folded", "not folded yet"])
+@pytest.mark.parametrize("finished_batch", [-1, 3], ids=["a new checkpoint", "an older one"])
+def test_no_driver_starts_behind_the_batches_that_are_there(finished_batch: int, folded: bool) -> None:
     files = a_plant(6, DAYS)
+    if folded:
+        run(files, files)
+    with pytest.raises(StreamingError, match=rf"up to 5, and the checkpoint has come to {finished_batch} only"):
+        check_checkpoint(files, finished_batch)
+
+
+def test_a_driver_starts_on_its_own_checkpoint() -> None:
+    files = a_plant(6, DAYS)
+    check_checkpoint(files, 5)
     run(files, files)
-    with pytest.raises(StreamingError, match=f"up to 5, and the checkpoint has come to {finished_batch} only"):
-        prepare(files, finished_batch)
-    assert all_rows(files) == expected(range(6), DAYS)
-
-
-def test_a_driver_that_starts_removes_what_was_not_finished() -> None:
-    files = a_plant(6, DAYS)
-    prepare(files, 5)
-    assert [entry.name for entry in files.entries("recent")] == [f"batch_id={batch}" for batch in range(6)]
-    prepare(MemoryFiles(), -1)
+    check_checkpoint(files, 5)
+    new = MemoryFiles()
+    check_checkpoint(new, -1)
+    write_batch(new, 0, finished=False)
+    check_checkpoint(new, -1)
 
 
 def test_a_copy_elsewhere_gets_a_version_with_its_own_addresses() -> None:

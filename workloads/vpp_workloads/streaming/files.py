@@ -39,6 +39,10 @@ class Entry:
     modified_ms: int
 
 
+class _MissingError(StreamingError):
+    """HDFS has nothing under a name."""
+
+
 class Files(Protocol):
     """The little of a file system that is needed; paths are relative to the storage folder."""
 
@@ -125,10 +129,8 @@ class WebHdfsFiles:
     def entries(self, folder: str) -> list[Entry]:
         try:
             listing = self._json("GET", folder, op="LISTSTATUS")
-        except HTTPError as error:
-            if error.code == _NOT_FOUND:
-                return []
-            raise
+        except _MissingError:
+            return []
         return [
             Entry(name=found["pathSuffix"], size=found["length"], modified_ms=found["modificationTime"])
             for found in listing["FileStatuses"]["FileStatus"]
@@ -187,7 +189,7 @@ class WebHdfsFiles:
                 yield response
         except HTTPError as error:
             if error.code == _NOT_FOUND:
-                raise
+                raise _MissingError(f"HDFS has no {url}") from None
             text = error.read(1000).decode(errors="replace")
             raise StreamingError(f"HDFS answers {method} {url} with {error.code}: {text}") from None
         except (URLError, OSError, http.client.HTTPException) as error:

@@ -20,7 +20,7 @@ from vpp_workloads.streaming.command_link import BrokerLink
 from vpp_workloads.streaming.control_publisher import ControlPublisher
 from vpp_workloads.streaming.errors import StreamingError
 from vpp_workloads.streaming.files import can_open, open_files
-from vpp_workloads.streaming.history.rows import prepare
+from vpp_workloads.streaming.history.rows import check_checkpoint
 from vpp_workloads.streaming.influx import Influx
 from vpp_workloads.streaming.listener import ProgressListener
 from vpp_workloads.streaming.marking import Marker
@@ -161,7 +161,7 @@ def _start(
 ) -> StreamingQuery:
     before: Finished = finished(spark, settings.storage.checkpoint)
     if can_open(settings.storage):
-        prepare(open_files(settings.storage), before.batch_id)
+        check_checkpoint(open_files(settings.storage), before.batch_id)
     totals = last_totals(influx, settings.vpp, before.batch_id)
     progress.resumed(before.batch_id, before.offsets, totals)
     sink = BatchSink(

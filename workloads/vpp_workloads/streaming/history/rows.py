@@ -113,18 +113,17 @@ def by_part(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
             yield part_of(str(day), kind), rows.select(FILE_SCHEMA.names)
 
 
-def prepare(files: Files, finished: int) -> None:
-    """Make the storage ready for a driver that goes on behind this batch: what was not finished is not there.
+def check_checkpoint(files: Files, finished: int) -> None:
+    """See that a driver which goes on behind this batch writes no batch that is there already, from another checkpoint.
+
+    The one behind it may be there: it is done again, with the same rows.
 
     Raises:
-        StreamingError: the history is ahead of the checkpoint, so batches would be written that count as folded.
+        StreamingError: it would.
     """
-    folded = newest_version(files).folded
-    if folded > finished:
-        raise StreamingError(ahead(folded, finished))
-    for batch in recent_batches(files):
-        if batch > finished:
-            files.remove(f"{RECENT_FOLDER}/{BATCH_FOLDER}{batch}")
+    held = max(newest_version(files).folded, max(recent_batches(files), default=-1) - 1)
+    if held > finished:
+        raise StreamingError(ahead(held, finished))
 
 
 def read_all(files: Files, columns: pa.Schema) -> pa.Table:
