@@ -195,17 +195,33 @@ async def test_a_refusal_comes_in_the_servers_own_words(api: KubernetesApi, clie
         await api.list(CONFIG_MAP, namespace)
 
 
-async def test_a_server_that_is_not_there_or_says_nothing_is_unavailable_in_time(client: ApiClient) -> None:
-    api = KubernetesApi(client, timeout_seconds=0.5)
+async def test_a_server_that_is_not_there_or_says_nothing_is_unavailable_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and never answers
         for port in (9, silent.getsockname()[1]):
-            client.configuration.host = f"https://127.0.0.1:{port}"
+            kubeconfig = tmp_path / f"kubeconfig-{port}"
+            kubeconfig.write_text(json.dumps(kubeconfig_of(f"https://127.0.0.1:{port}")))
+            monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+            api = KubernetesApi(find_cluster(), timeout_seconds=0.5)
             started = time.monotonic()
             with pytest.raises(Unavailable, match="cannot get ConfigMap default/any: ") as caught:
                 await api.get(CONFIG_MAP, "default", "any")
             assert caught.value.reason == "KubernetesUnavailable"
             assert time.monotonic() - started < 5
-    api.close()
+            api.close()
+
+
+def kubeconfig_of(server: str) -> dict[str, Any]:
+    """A kubeconfig of nobody's for a server."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "it", "cluster": {"server": server}}],
+        "users": [{"name": "nobody", "user": {}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "nobody"}}],
+        "current-context": "it",
+    }
 
 
 def test_without_a_cluster_a_sentence_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
