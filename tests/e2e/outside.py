@@ -96,12 +96,17 @@ def run_hdfs(kube: Kube, namespace: str, image: str) -> None:
         "HDFS_SITE": _xml(site),
         "FOLDER": HDFS_FOLDER,
     }
-    _run(kube, namespace, "outside-hdfs", image, ("sh", "-c", _HDFS), environment, (8020, 9866, 9864))
+    _run(kube, namespace, "outside-hdfs", image, ("sh", "-c", _HDFS), environment, (8020, 9870, 9866, 9864))
 
 
 def hdfs_url(namespace: str) -> str:
     """Return the URL of the folder for the user vpp."""
     return f"hdfs://outside-hdfs.{namespace}.svc:8020{HDFS_FOLDER}"
+
+
+def webhdfs_url(namespace: str) -> str:
+    """Return the HTTP address of the name node."""
+    return f"http://outside-hdfs.{namespace}.svc:9870"
 
 
 def hdfs_files(kube: Kube, namespace: str) -> list[str]:

@@ -84,7 +84,10 @@ def documents(broker_host: str, influx_url: str) -> list[Mapping[str, Any]]:
     external = plant["spec"]["broker"]["external"]
     external |= {"host": broker_host, "managementUrl": f"http://{broker_host}:15672"}
     plant["spec"]["monitoring"]["influxdb"]["url"] = influx_url
-    plant["spec"]["storage"]["url"] = outside.hdfs_url(NAMESPACE)
+    plant["spec"]["storage"] |= {
+        "url": outside.hdfs_url(NAMESPACE),
+        "webhdfsUrl": outside.webhdfs_url(NAMESPACE),
+    }
     plant["spec"]["workerPools"][0]["memory"] = "1Gi"
     plant["spec"]["simulator"] = {"acceleration": 720}
     channels["spec"]["channel"] = {"storage": "1Gi"}
