@@ -10,13 +10,36 @@ import logging
 import os
 import sys
 import time
+from typing import Final
 
 from vpp_contract import environment as env
+from vpp_contract.names import HISTORY_FOLDER
 from vpp_workloads.streaming.errors import StreamingError
-from vpp_workloads.streaming.files import open_files
+from vpp_workloads.streaming.files import Files, open_files
 from vpp_workloads.streaming.history.fold import fold
 from vpp_workloads.streaming.history.plan import describe
 from vpp_workloads.streaming.settings import history_limits, storage_settings
+
+_PATIENCE_SECONDS: Final = 10.0
+"""How long the storage may refuse at first: a network that enforces policies does so to a pod it does not know yet."""
+
+
+def wait_for_answer(files: Files, patience_seconds: float) -> None:
+    """Ask until the storage answers.
+
+    Raises:
+        StreamingError: it did not within `patience_seconds`.
+        OSError: the same, of a folder.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            files.entries(HISTORY_FOLDER)
+            return
+        except (StreamingError, OSError):
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(min(0.5, patience_seconds))
 
 
 def main() -> int:
@@ -25,7 +48,9 @@ def main() -> int:
     started = time.monotonic()
     try:
         storage, limits = storage_settings(os.environ), history_limits(os.environ)
-        done = fold(open_files(storage), storage.url, limits, lambda: time.time_ns() // 1_000_000)
+        files = open_files(storage)
+        wait_for_answer(files, _PATIENCE_SECONDS)
+        done = fold(files, storage.url, limits, lambda: time.time_ns() // 1_000_000)
     except (env.SettingError, StreamingError, OSError) as error:
         print(f"vpp history: {error}", file=sys.stderr)
         return 1
