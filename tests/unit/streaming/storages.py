@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vpp_workloads.streaming.files import Entry, Files
+from vpp_workloads.streaming.files import Entry, Files, partial
 from vpp_workloads.streaming.history.rows import RECENT_SCHEMA
 
 DAY_US = 86_400_000_000
@@ -50,9 +50,15 @@ class MemoryFiles:
     def fetch(self, path: str, target: Path) -> None:
         target.write_bytes(self.held[path][0])
 
+    def upload(self, path: str, source: Path) -> None:
+        """Do the first half of `put`."""
+        self.held[partial(path)] = (source.read_bytes(), self._tick())
+
     def put(self, path: str, source: Path) -> None:
+        if partial(path) not in self.held:
+            self.upload(path, source)
         assert path not in self.held, f"{path} is written a second time"
-        self.held[path] = (source.read_bytes(), self._tick())
+        self.held[path] = self.held.pop(partial(path))
 
     def create(self, path: str, content: bytes) -> bool:
         if path in self.held:
@@ -89,6 +95,9 @@ class Stopping:
 
     def put(self, path: str, source: Path) -> None:
         self._change()
+        if isinstance(self._files, MemoryFiles):
+            self._files.upload(path, source)
+            self._change()
         self._files.put(path, source)
 
     def create(self, path: str, content: bytes) -> bool:

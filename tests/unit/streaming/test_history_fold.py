@@ -160,10 +160,11 @@ def test_another_fold_at_any_step_leaves_an_exact_history(plant: MemoryFiles, la
         assert_exact(files, finished(files), DAYS)
 
 
-def test_what_dead_folds_left_goes_with_the_next_version() -> None:
+@pytest.mark.parametrize("step", range(7))
+def test_what_dead_folds_left_goes_with_the_next_version(step: int) -> None:
     files = a_plant(6, DAYS)
     with pytest.raises(DiedError):
-        run(Stopping(files, changes_of(files) - 8, die), files)
+        run(Stopping(files, step, die), files)
     run(files, files)
     files.now_ms += 2 * GRACE_SECONDS * 1000
     for batch in (6, 7, 8):

@@ -56,7 +56,7 @@ class Files(Protocol):
         """Copy a file to this machine."""
 
     def put(self, path: str, source: Path) -> None:
-        """Copy a file of this machine to a new name; it appears when it is complete."""
+        """Copy a file of this machine to a new name; it appears when it is complete, until then as `partial(path)`."""
 
     def create(self, path: str, content: bytes) -> bool:
         """Make a file that appears when it is complete; False, and no change, where there is one."""
@@ -88,11 +88,11 @@ class LocalFiles:
         shutil.copyfile(self._root / path, target)
 
     def put(self, path: str, source: Path) -> None:
-        with source.open("rb") as content, self._complete(path, content) as ready:
+        with source.open("rb") as content, self._complete(partial(path), content) as ready:
             ready.replace(self._root / path)
 
     def create(self, path: str, content: bytes) -> bool:
-        with self._complete(path, BytesIO(content)) as ready:
+        with self._complete(_unique(path), BytesIO(content)) as ready:
             try:
                 os.link(ready, self._root / path)
             except FileExistsError:
@@ -106,8 +106,8 @@ class LocalFiles:
 
     @contextmanager
     def _complete(self, path: str, content: IO[bytes]) -> Iterator[Path]:
-        """Give a hidden file beside `path` that holds the content, on disk."""
-        hidden = self._root / _hidden(path)
+        """Give a file that holds the content, on disk, as long as it is needed."""
+        hidden = self._root / path
         hidden.parent.mkdir(parents=True, exist_ok=True)
         try:
             with hidden.open("wb") as file:
@@ -147,12 +147,13 @@ class WebHdfsFiles:
 
     def put(self, path: str, source: Path) -> None:
         with source.open("rb") as content:
-            hidden = self._upload(path, content, source.stat().st_size)
-        if not self._rename(hidden, path):
-            raise StreamingError(f"HDFS does not give the complete file {hidden} the name {path}")
+            self._upload(partial(path), content, source.stat().st_size)
+        if not self._rename(partial(path), path):
+            raise StreamingError(f"HDFS does not give the complete file {partial(path)} the name {path}")
 
     def create(self, path: str, content: bytes) -> bool:
-        hidden = self._upload(path, BytesIO(content), len(content))
+        hidden = _unique(path)
+        self._upload(hidden, BytesIO(content), len(content))
         made = self._rename(hidden, path)
         if not made:
             self.remove(hidden)
@@ -161,12 +162,11 @@ class WebHdfsFiles:
     def remove(self, path: str) -> None:
         self._json("DELETE", path, op="DELETE", recursive="true")
 
-    def _upload(self, path: str, content: IO[bytes], size: int) -> str:
-        hidden = _hidden(path)
-        where = self._json("PUT", hidden, op="CREATE", overwrite="true", noredirect="true")["Location"]
+    def _upload(self, path: str, content: IO[bytes], size: int) -> None:
+        where = self._json("PUT", path, op="CREATE", overwrite="true", noredirect="true")["Location"]
         headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
         with self._call("PUT", where, content, headers):
-            return hidden
+            return
 
     def _rename(self, path: str, name: str) -> bool:
         """Rename a file; False where the name is taken."""
@@ -196,10 +196,14 @@ class WebHdfsFiles:
             raise StreamingError(f"HDFS does not answer {url}: {error}") from None
 
 
-def _hidden(path: str) -> str:
-    """Return a path beside this one that readers pass over."""
+def partial(path: str) -> str:
+    """Return where a file is that is not complete: beside it, under a name that readers pass over."""
     folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}.{name}.{uuid.uuid4().hex[:8]}"
+    return f"{folder}{slash}.{name}"
+
+
+def _unique(path: str) -> str:
+    return f"{partial(path)}.{uuid.uuid4().hex[:8]}"
 
 
 def can_open(storage: StorageSettings) -> bool:

@@ -17,7 +17,7 @@ from typing import Final
 
 from vpp_contract.names import HISTORY_FOLDER, RECENT_FOLDER
 from vpp_workloads.streaming.errors import StreamingError
-from vpp_workloads.streaming.files import Files
+from vpp_workloads.streaming.files import Files, partial
 from vpp_workloads.streaming.history.log import (
     LOG_FOLDER,
     NOTES_FOLDER,
@@ -96,10 +96,16 @@ def _round(files: Files, base_url: str, version: Version, batches: list[int], li
         raise StreamingError(f"the batches {batches[0]} to {batches[-1]} hold no rows, though they have folders")
     token = secrets.token_hex(_TOKEN_BYTES)
     note = json.dumps([file.path for file in made]).encode()
-    files.create(f"{NOTES_FOLDER}/{token}.json", note)
+    if not files.create(f"{NOTES_FOLDER}/{token}.json", note):
+        raise OvertakenError("the note on a fold's files is gone: another fold was faster")
     for file in made:
         files.put(f"{HISTORY_FOLDER}/{file.path}", folder / file.path)
-    return _publish(files, base_url, version, successor(version, replaced, made))
+    try:
+        return _publish(files, base_url, version, successor(version, replaced, made))
+    except OvertakenError:
+        for file in made:  # the other fold may have removed the note already
+            files.remove(f"{HISTORY_FOLDER}/{file.path}")
+        raise
 
 
 def _write(
@@ -156,8 +162,16 @@ def tidy(files: Files, limits: Limits, now_ms: int) -> Removal:
         files.remove(f"{HISTORY_FOLDER}/{path}")
     for number in removal.versions:
         files.remove(f"{LOG_FOLDER}/{version_name(number)}")
-    for name in removal.notes:
-        files.remove(f"{NOTES_FOLDER}/{name}")
+    for note in notes:
+        if note.name in removal.notes:
+            for path in note.paths:
+                files.remove(f"{HISTORY_FOLDER}/{partial(path)}")
+            files.remove(f"{NOTES_FOLDER}/{note.name}")
+    newest_ms = max((version.published_ms for version in found), default=0)
+    for folder in (LOG_FOLDER, NOTES_FOLDER):
+        for entry in files.entries(folder):
+            if entry.name.startswith(".") and entry.modified_ms < newest_ms:
+                files.remove(f"{folder}/{entry.name}")
     for batch in removal.batches:
         files.remove(f"{RECENT_FOLDER}/{BATCH_FOLDER}{batch}")
     return removal
