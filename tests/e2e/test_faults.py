@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,27 @@ def test_killing_servers_driver_worker_and_operator_loses_and_duplicates_nothing
         wait_for_more_readings(kube, NAMESPACE)
         wait_for_return(kube, namespace, component, kill(kube, namespace, component))
     finish_without_loss(kube, NAMESPACE)
+
+
+def test_a_run_of_the_histories_job_folds_what_the_day_has_brought(running_plant: Kube) -> None:
+    kube = running_plant
+    kube.run("create", "job", "fold", f"--from=cronjob/{plant.VPP}-history", "-n", NAMESPACE)
+
+    def is_done() -> bool:
+        return bool(kube.get("job", "fold", "-n", NAMESPACE)["status"].get("succeeded"))
+
+    wait_until(
+        "the fold of the history",
+        is_done,
+        timeout_seconds=120,
+        explain=lambda: kube.run("logs", "job/fold", "-n", NAMESPACE),
+    )
+    done = json.loads(kube.run("logs", "job/fold", "-n", NAMESPACE).splitlines()[-1])
+    assert done["files"] > 0
+    assert done["folded_batch"] >= 0
+    readings = live.audit(kube, NAMESPACE)["readings"]
+    assert readings["confirmed"] == readings["in_twin"] > 0
+    assert (readings["lost"], readings["duplicated"], readings["phantom"]) == (0, 0, 0)
 
 
 def seconds_until(what: str, probe: Callable[[], bool]) -> float:
