@@ -160,25 +160,26 @@ def test_another_fold_at_any_step_leaves_an_exact_history(plant: MemoryFiles, la
         assert_exact(files, finished(files), DAYS)
 
 
-@pytest.mark.parametrize("step", range(7))
-def test_what_dead_folds_left_goes_with_the_next_version(step: int) -> None:
-    files = a_plant(6, DAYS)
-    with pytest.raises(DiedError):
-        run(Stopping(files, step, die), files)
-    run(files, files)
-    files.now_ms += 2 * GRACE_SECONDS * 1000
-    for batch in (6, 7, 8):
-        write_batch(files, batch, DAYS)
+@pytest.mark.parametrize("plant", ["a fold that carries files on", "a fold that removes"])
+def test_what_dead_folds_left_goes_with_the_next_versions(plant: str) -> None:
+    for step in range(changes_of(PLANTS[plant])):
+        files = PLANTS[plant].copy()
+        with pytest.raises(DiedError):
+            run(Stopping(files, step, die), files)
         run(files, files)
         files.now_ms += 2 * GRACE_SECONDS * 1000
-    run(files, files)
-    kept = [read_version(files, number, 0) for number in versions(files)]
-    named = {f"history/{file.path}" for version in kept for file in version.files}
-    assert {path for path in files.held if path.startswith("history/date=")} == named
-    assert len(kept) == 2
-    assert [path for path in files.held if path.startswith("history/_folding")] == []
-    assert sorted(entry.name for entry in files.entries("recent")) == ["batch_id=8"]
-    assert_exact(files, 8, DAYS)
+        for batch in range(finished(files) + 1, finished(files) + 4):
+            write_batch(files, batch, DAYS)
+            run(files, files)
+            files.now_ms += 2 * GRACE_SECONDS * 1000
+        run(files, files)
+        kept = [read_version(files, number, 0) for number in versions(files)]
+        named = {f"history/{file.path}" for version in kept for file in version.files}
+        assert {path for path in files.held if path.startswith("history/date=")} == named
+        assert len(kept) == 2
+        assert [path for path in files.held if path.startswith("history/_folding")] == []
+        assert [entry.name for entry in files.entries("recent")] == [f"batch_id={finished(files)}"]
+        assert_exact(files, finished(files), DAYS)
 
 
 def test_a_reader_may_take_as_long_as_the_grace() -> None:
