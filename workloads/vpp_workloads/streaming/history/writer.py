@@ -17,7 +17,7 @@ from vpp_workloads.streaming.history.log import DataFile, file_path
 from vpp_workloads.streaming.history.rows import FILE_SCHEMA, conform
 
 GROUP_ROWS: Final = 131_072
-WAITING_ROWS: Final = 1_048_576
+WAITING_ROWS: Final = 524_288
 _ORDER: Final = [("der", "ascending"), ("boot", "ascending"), ("seq", "ascending")]
 """Equal names beside each other: small files, and a query for one DER passes most pages over."""
 
