@@ -16,6 +16,7 @@ from typing import Any
 
 from vpp_contract.names import TOPOLOGY_STREAM
 from vpp_contract.topology import Topology
+from vpp_operator.adapters.certificates import X509Certificates
 from vpp_operator.errors import NotReady, Unavailable
 from vpp_operator.ports import (
     ALL_KINDS,
@@ -28,6 +29,7 @@ from vpp_operator.ports import (
     Manifest,
     Ports,
     Refused,
+    ServerIdentity,
     StreamExtent,
 )
 from vpp_operator.reconcile.definitions import password_hash
@@ -256,6 +258,8 @@ class FakeBrokers:
     def __init__(self) -> None:
         self.by_host: dict[str, FakeBroker] = {}
         self.accounts: dict[str, tuple[str, str]] = {}
+        self.identities: dict[str, ServerIdentity | None] = {}
+        """What each had to prove when it was last spoken to, by host."""
 
     def at(self, host: str) -> FakeBroker:
         """Return a broker, new and empty at first."""
@@ -263,6 +267,7 @@ class FakeBrokers:
 
     def _at(self, address: BrokerAddress) -> FakeBroker:
         broker = self.at(address.host)
+        self.identities[address.host] = address.tls
         if broker.down:
             raise Unavailable("RabbitMQ", f"{address.host} does not answer")
         known = self.accounts.setdefault(address.host, (address.username, address.password))
@@ -419,6 +424,7 @@ class World:
             brokers=self.brokers,
             influx=self.influx,
             spark=self.spark,
+            certificates=X509Certificates(),
             clock=self.clock,
             randomness=FakeRandomness(),
         )
@@ -471,6 +477,7 @@ class World:
                     "name": pod,
                     "namespace": metadata["namespace"],
                     "labels": {**template["metadata"]["labels"], "controller-revision-hash": revision},
+                    "annotations": template["metadata"].get("annotations", {}),
                     "ownerReferences": [{"uid": metadata["uid"], "kind": "StatefulSet", "name": metadata["name"]}],
                 },
                 "status": {"podIP": address, "conditions": [{"type": "Ready", "status": "True"}]},

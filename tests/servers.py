@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vpp_contract.names import INGRESS_EXCHANGE
 from vpp_operator.api.vppcluster import VPPClusterSpec, parse_vppcluster_spec
-from vpp_operator.ports import BrokerAddress, InfluxAddress
-from vpp_operator.resources import broker, hdfs, influxdb, names
+from vpp_operator.ports import BrokerAddress, InfluxAddress, ServerIdentity
+from vpp_operator.resources import broker, hdfs, influxdb, names, tls
 from vpp_operator.resources.images import Images
 from vpp_operator.resources.metadata import Owner
 from vpp_operator.resources.secret_values import secret
@@ -35,8 +35,15 @@ class Servers:
         """The namespace all of them are in."""
         return self.owner.namespace
 
-    def rabbitmq(self, name: str = "rabbit", *, cpu: str = "1", mqtt_exchange: str = INGRESS_EXCHANGE) -> BrokerAddress:
-        """Start a single broker with a CPU limit and return its administrator's access.
+    def rabbitmq(
+        self,
+        name: str = "rabbit",
+        *,
+        cpu: str = "1",
+        mqtt_exchange: str = INGRESS_EXCHANGE,
+        with_tls: tls.BrokerTls | None = None,
+    ) -> BrokerAddress:
+        """Start a single broker with a CPU limit, with TLS where it is given, and return its administrator's access.
 
         MQTT clients use `mqtt_exchange`.
         """
@@ -50,16 +57,27 @@ class Servers:
             storage="1Gi",
             mqtt_exchange=mqtt_exchange,
             labels={"vpp.energy/channels": name},
+            tls=with_tls,
         )
         admin = secret(self.owner, names.admin_secret(name), "channel", ADMIN)
-        self._start([admin, *broker.broker(self.owner, shape, self.images, ADMIN)], f"{name}-0")
+        secrets = [admin, *(tls.tls_secrets(self.owner, with_tls) if with_tls is not None else ())]
+        self._start([*secrets, *broker.broker(self.owner, shape, self.images, ADMIN)], f"{name}-0")
         address = self.address(f"{name}-0")
-        return BrokerAddress(
+        plain = BrokerAddress(
             host=address,
-            amqp_port=broker.AMQP_PORT,
-            management_url=f"http://{address}:{broker.MANAGEMENT_PORT}",
+            amqp_port=tls.AMQP_PORT,
+            management_url=f"http://{address}:{tls.MANAGEMENT_PORT}",
             username=ADMIN["username"],
             password=ADMIN["password"],
+        )
+        if with_tls is None:
+            return plain
+        pod = names.pod_host(f"{name}-0", f"{name}-nodes", self.namespace)
+        return replace(
+            plain,
+            amqp_port=tls.AMQP_TLS_PORT,
+            management_url=f"https://{address}:{tls.MANAGEMENT_TLS_PORT}",
+            tls=ServerIdentity(name=pod, authority=with_tls.authority),
         )
 
     def influxdb(self) -> InfluxAddress:

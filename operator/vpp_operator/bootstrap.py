@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
+from vpp_operator.adapters.certificates import X509Certificates
 from vpp_operator.adapters.influx import InfluxApi
 from vpp_operator.adapters.kubernetes import KubernetesApi, find_cluster
 from vpp_operator.adapters.rabbitmq import RabbitMQ
@@ -33,6 +34,7 @@ async def open_ports() -> AsyncIterator[Ports]:
                 brokers=brokers,
                 influx=InfluxApi(session),
                 spark=SparkApi(session),
+                certificates=X509Certificates(),
                 clock=SystemClock(),
                 randomness=SystemRandomness(),
             )

@@ -98,6 +98,15 @@ class Kubernetes(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerIdentity:
+    """What a server's certificate must say: it is reached by an address that is in no certificate."""
+
+    name: str
+    authority: str
+    """PEM text; empty: the machine's own authorities."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAddress:
     """One RabbitMQ server and the account to use on it."""
 
@@ -106,6 +115,8 @@ class BrokerAddress:
     management_url: str
     username: str
     password: str
+    tls: ServerIdentity | None = None
+    """What it must prove on both ports; None: they are plain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +241,44 @@ class Spark(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPair:
+    """A certificate and its private key, both PEM text."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFacts:
+    """What a server's certificate says."""
+
+    names: tuple[str, ...]
+    not_after: float
+    """Seconds since the epoch."""
+    is_of_authority: bool
+    """Whether the authority asked about has signed it."""
+
+
+class Certificates(Protocol):
+    """Makes and reads certificates. Times are seconds since the epoch.
+
+    Every method raises NotReady with reason `CertificateUnusable` for PEM text that it cannot use.
+    """
+
+    def authority(self, name: str, *, now: float, days: int) -> KeyPair:
+        """Return a new authority."""
+        ...
+
+    def server(self, authority: KeyPair, names: Sequence[str], *, now: float, days: int) -> KeyPair:
+        """Return a new server certificate for these host names and addresses."""
+        ...
+
+    def facts(self, server: str, authority: str) -> CertificateFacts:
+        """Return what a server's certificate says, and whether this authority has signed it."""
+        ...
+
+
 class Clock(Protocol):
     """Wall clock and monotonic clock, in seconds."""
 
@@ -262,5 +311,6 @@ class Ports:
     brokers: Brokers
     influx: Influx
     spark: Spark
+    certificates: Certificates
     clock: Clock
     randomness: Randomness

@@ -505,6 +505,13 @@ CASES: Final = (
         sentence="source.spool must be at least 128Ki; a smaller one has no room for a few hundred readings",
     ),
     Case(
+        rule="tls-names-own-authority",
+        kind="VPPCluster",
+        taken={"tls": {"secretRef": {"name": "brokers"}}},
+        refused={"tls": {"secretRef": {"name": "brokers"}, "names": ["ingest.example.org"]}},
+        sentence="tls.names are for certificates of the operator's authority; put them into yours, or remove them",
+    ),
+    Case(
         rule="credentials-forward",
         kind="NanoGrid",
         before={"source": {"credentials": {"generation": 2}}},

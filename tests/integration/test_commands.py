@@ -29,7 +29,7 @@ from vpp_contract.names import (
 from vpp_operator.adapters.rabbitmq import RabbitMQ
 from vpp_operator.ports import BrokerAddress
 from vpp_operator.reconcile.definitions import Site, control_definitions, missing
-from vpp_operator.resources.broker import MQTT_PORT
+from vpp_operator.resources.tls import MQTT_PORT
 from vpp_workloads.gateway.gateway import Gateway
 from vpp_workloads.gateway.settings import Settings
 from vpp_workloads.streaming.amqp import Broker

@@ -27,7 +27,7 @@ from vpp_contract.names import INGRESS_EXCHANGE, READINGS_EXCHANGE, readings_key
 from vpp_operator.adapters.rabbitmq import RabbitMQ
 from vpp_operator.ports import BrokerAddress
 from vpp_operator.reconcile.definitions import Site, channel_definitions, missing
-from vpp_operator.resources.broker import MQTT_PORT
+from vpp_operator.resources.tls import MQTT_PORT
 from vpp_workloads.gateway.gateway import Gateway
 from vpp_workloads.gateway.settings import Settings
 

@@ -29,10 +29,12 @@ from tests.integration.test_gateway import (
     write_settings,
 )
 from tests.servers import Servers
+from vpp_contract.names import commands_key
 from vpp_contract.readings import encode_batch
 from vpp_operator.adapters.rabbitmq import RabbitMQ
 from vpp_operator.reconcile.brokers import ensure
-from vpp_operator.reconcile.definitions import Account, Site, channel_definitions
+from vpp_operator.reconcile.definitions import Account, Site, channel_definitions, control_definitions
+from vpp_workloads.gateway.control_link import ControlLink
 from vpp_workloads.gateway.gateway import Gateway
 
 pytestmark = pytest.mark.integration
@@ -218,3 +220,55 @@ def test_an_account_that_is_taken_away_loses_its_connection(broker: GatewayBroke
         assert json.dumps(sorted(ledger(gateway)))
     finally:
         gateway.close(0.0)
+
+
+def furnish_control(broker: GatewayBroker, site: Site) -> None:
+    """Make a control broker of it."""
+
+    async def look() -> None:
+        async with aiohttp.ClientSession() as session:
+            brokers = RabbitMQ(session)
+            wanted = control_definitions(reader=("reader", "x"), sites=(site,))
+            await ensure(brokers, broker.address, await brokers.definitions(broker.address), wanted)
+            brokers.close()
+
+    asyncio.run(look())
+
+
+def test_the_link_to_the_control_broker_changes_its_account_and_hears_every_command(broker: GatewayBroker) -> None:
+    """Ten commands before, while the new account is refused, and after the old one is gone: each is heard."""
+    site = "gw-08"
+    furnish_control(broker, first(site))
+    settings = broker.settings(site, control_host=broker.address.host, control_port=broker.address.amqp_port)
+    heard: list[str] = []
+
+    def hear(key: str, _body: bytes) -> tuple[()]:
+        heard.append(key)
+        return ()
+
+    link = ControlLink(settings, {"application/json": hear})
+    link.start()
+    try:
+        wait_for(lambda: link.reason == "connected", "a connection")
+        _command(broker, site, range(10))
+        link.change(replace(settings, username=f"site-{site}.g2", password=NEW_PASSWORD))
+        _command(broker, site, range(10, 20))
+        furnish_control(broker, both(site))
+        wait_for(lambda: users(broker, site) == [f"site-{site}.g2"], "the new account's connection alone")
+        furnish_control(broker, second(site))
+        _command(broker, site, range(20, 30))
+        wait_for(lambda: len(set(heard)) == 30, "all commands")
+    finally:
+        link.stop()
+
+
+def _command(broker: GatewayBroker, site: str, numbers: Sequence[int]) -> None:
+    credentials = pika.PlainCredentials(broker.address.username, broker.address.password)
+    parameters = pika.ConnectionParameters(broker.address.host, broker.address.amqp_port, credentials=credentials)
+    with pika.BlockingConnection(parameters) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        properties = pika.BasicProperties(content_type="application/json", delivery_mode=2)
+        for number in numbers:
+            key = commands_key(site, f"pv-{number}")
+            channel.basic_publish("commands", key, b"{}", properties, mandatory=True)

@@ -177,6 +177,16 @@ GATEWAY_SETTINGS: Final = (
         sentence='gateway.json: "channels" is missing; has the plant a QueueChannel yet?',
     ),
     BadInput(
+        what="TLS that is neither on nor off",
+        act=_gateway(channels={"host": "h", "tls": "yes"}),
+        sentence="gateway.json: channels: \"tls\" must be true or false, not 'yes'",
+    ),
+    BadInput(
+        what="an authority that is a file's name",
+        act=_gateway(authority="ca.pem"),
+        sentence='gateway.json: "authority" must be PEM text, from BEGIN CERTIFICATE on',
+    ),
+    BadInput(
         what="channels that are an address",
         act=_gateway(channels="ingest:5672"),
         sentence='gateway.json: "channels" must be an object with the broker\'s "host" and "amqp_port"',

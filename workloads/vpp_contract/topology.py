@@ -31,6 +31,8 @@ class Channel:
     state: ChannelState
     stream_port: int = STREAM_PORT
     """Where the broker speaks the stream protocol."""
+    tls: bool = False
+    """Whether both ports speak TLS."""
 
     @property
     def key(self) -> str:

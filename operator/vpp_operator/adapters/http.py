@@ -49,8 +49,11 @@ async def call(
     content: bytes | None = None,
     params: Mapping[str, str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    server_name: str | None = None,
 ) -> Answer:
     """Send one request; `body` goes out as JSON, `content` as it is.
+
+    `server_name` is what the server's certificate must name, where that is not the host in the URL.
 
     Raises:
         Unavailable: no whole answer within the time, or none at all.
@@ -62,7 +65,14 @@ async def call(
     try:
         async with asyncio.timeout(timeout_seconds):
             async with session.request(
-                method, url, headers=sent, data=content, params=params, ssl=ssl_context or True, allow_redirects=False
+                method,
+                url,
+                headers=sent,
+                data=content,
+                params=params,
+                ssl=ssl_context or True,
+                server_hostname=server_name,
+                allow_redirects=False,
             ) as response:
                 return Answer(status=response.status, headers=response.headers, body=await response.read())
     except TimeoutError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from vpp_contract.names import TOPOLOGY_STREAM
 from vpp_contract.readings import END_MARKER_CONTENT_TYPE
+from vpp_contract.tls import client_context
 from vpp_contract.topology import Topology, encode_topology
 from vpp_operator.adapters.http import Answer, basic, call
 from vpp_operator.errors import Unavailable
@@ -108,6 +110,8 @@ class RabbitMQ:
             timeout_seconds=self._timeout_seconds,
             headers={"Authorization": basic(at.username, at.password)},
             body=body,
+            ssl_context=_context(at),
+            server_name=None if at.tls is None else at.tls.name,
         )
         if answer.status < 300 or (answer.status == 404 and missing_is_fine):
             return answer
@@ -125,7 +129,15 @@ class RabbitMQ:
             raise Unavailable("RabbitMQ", f"no AMQP conversation with {at.host}:{at.amqp_port}: {said}") from None
 
 
+def _context(at: BrokerAddress) -> ssl.SSLContext | None:
+    try:
+        return None if at.tls is None else client_context(at.tls.authority)
+    except ValueError as error:
+        raise Unavailable("RabbitMQ", f"{at.host} cannot be checked: {error}") from None
+
+
 def _with_channel(at: BrokerAddress, timeout_seconds: float, talk: Callable[[BlockingChannel], T]) -> T:
+    context = _context(at)
     parameters = pika.ConnectionParameters(
         host=at.host,
         port=at.amqp_port,
@@ -135,6 +147,7 @@ def _with_channel(at: BrokerAddress, timeout_seconds: float, talk: Callable[[Blo
         stack_timeout=timeout_seconds,
         blocked_connection_timeout=timeout_seconds,
         heartbeat=30,
+        ssl_options=pika.SSLOptions(context, at.tls.name) if context is not None and at.tls is not None else None,
     )
     connection = pika.BlockingConnection(parameters)
     try:

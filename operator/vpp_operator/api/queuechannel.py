@@ -70,7 +70,7 @@ class Retention:
 class Mqtt:
     """MQTT 3.1.1 and 5 devices."""
 
-    enabled: bool = described("Whether channels accept MQTT on port 1883.", default=True)
+    enabled: bool = described("Whether channels accept MQTT, on port 1883, with TLS on 8883.", default=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from vpp_operator.api.schema import BYTES, CPU, DNS_LABEL, Rule, described, pars
 from vpp_operator.api.shared import DELETION_POLICIES, mode_field
 from vpp_operator.api.simulator import Simulator
 from vpp_operator.api.storage import Storage
+from vpp_operator.api.tls import Tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,9 @@ class VPPClusterSpec:
     worker_pools: tuple[WorkerPool, ...] = described("Pools of Spark workers.", fewest=1, longest=16, map_key="name")
     storage: Storage = described("Where history and checkpoint are kept.", default=Storage())
     broker: Broker = described("The control broker.", default=Broker())
+    tls: Tls | None = described(
+        "TLS on the ports of channels and control broker; without it all of them are plain.", default=None
+    )
     monitoring: Monitoring = described("Where measurements are kept and read.", default=Monitoring())
     thresholds: Thresholds = described("When utilisation calls for a change.", default=Thresholds())
     weights: Weights = described("How much each objective counts.", default=Weights())

@@ -15,7 +15,7 @@ from vpp_operator.ports import BrokerAddress, Brokers, Manifest, Ports
 from vpp_operator.reconcile import definitions
 from vpp_operator.reconcile.definitions import Site
 from vpp_operator.reconcile.gather import Pod
-from vpp_operator.resources.broker import AMQP_PORT, MANAGEMENT_PORT
+from vpp_operator.resources.tls import AMQP_PORT, AMQP_TLS_PORT, MANAGEMENT_PORT, MANAGEMENT_TLS_PORT
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,10 +66,15 @@ def address(pod: Pod, admin: Mapping[str, str]) -> BrokerAddress:
     """Return how to reach a broker's pod directly, whatever Services say."""
     return BrokerAddress(
         host=pod.address,
-        amqp_port=AMQP_PORT,
-        management_url=f"http://{pod.address}:{MANAGEMENT_PORT}",
+        amqp_port=AMQP_PORT if pod.tls is None else AMQP_TLS_PORT,
+        management_url=(
+            f"http://{pod.address}:{MANAGEMENT_PORT}"
+            if pod.tls is None
+            else f"https://{pod.address}:{MANAGEMENT_TLS_PORT}"
+        ),
         username=admin["username"],
         password=admin["password"],
+        tls=pod.tls,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from vpp_contract.topology import Channel, ChannelState, Topology
+from vpp_contract.topology import STREAM_PORT, Channel, ChannelState, Topology
 from vpp_operator.decide.channels import State
 from vpp_operator.errors import NotReady, VPPError
 from vpp_operator.ports import SECRET, BrokerAddress
@@ -15,8 +15,8 @@ from vpp_operator.reconcile.conditions import Condition
 from vpp_operator.reconcile.definitions import Site, control_definitions
 from vpp_operator.reconcile.look import Look
 from vpp_operator.resources import names
-from vpp_operator.resources.broker import AMQP_PORT
 from vpp_operator.resources.secret_values import secret_texts
+from vpp_operator.resources.tls import AMQP_PORT, AMQP_TLS_PORT, STREAM_TLS_PORT
 
 _LOG = logging.getLogger(__name__)
 _TOPOLOGY_STATES = {
@@ -66,20 +66,29 @@ async def _address(look: Look) -> BrokerAddress | None:
     )
 
 
+def _channel(look: Look, queue_channel: str, entry: ChannelReport) -> Channel:
+    """Return a channel as readers are told of it: with TLS as soon as its own pod speaks it."""
+    pod = look.picture.pod(entry.name)
+    tls = look.spec.tls is not None if pod is None else pod.tls is not None
+    return Channel(
+        name=entry.name,
+        queue_channel=queue_channel,
+        host=entry.host,
+        amqp_port=AMQP_TLS_PORT if tls else AMQP_PORT,
+        stream=entry.stream,
+        state=_TOPOLOGY_STATES.get(entry.state, ChannelState.ACTIVE),
+        stream_port=STREAM_TLS_PORT if tls else STREAM_PORT,
+        tls=tls,
+    )
+
+
 async def publish_topology(
     look: Look, control: BrokerAddress | None, reports: Mapping[str, Sequence[ChannelReport]], faults: list[Condition]
 ) -> int:
     """Publish the topology where it has changed or may not have been published; return its generation."""
     before = int(look.document.get("status", {}).get("topologyGeneration") or 0)
     channels = tuple(
-        Channel(
-            name=entry.name,
-            queue_channel=queue_channel,
-            host=entry.host,
-            amqp_port=AMQP_PORT,
-            stream=entry.stream,
-            state=_TOPOLOGY_STATES.get(entry.state, ChannelState.ACTIVE),
-        )
+        _channel(look, queue_channel, entry)
         for queue_channel, entries in sorted(reports.items())
         for entry in entries
         if entry.state is not State.STARTING

@@ -28,6 +28,7 @@ from vpp_operator.resources.plant import plant_settings
 from vpp_operator.resources.secret_values import secret
 from vpp_operator.resources.simulator import simulator, simulator_settings
 from vpp_operator.resources.spark import driver, spark, workers_per_pool
+from vpp_operator.resources.tls import BrokerTls, tls_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class Plan:
     operator_namespace: str
     influx: Mapping[str, str]
     run_simulator: bool
+    tls: BrokerTls | None = None
 
 
 def owner_of(document: Manifest, vpp: str) -> Owner:
@@ -74,23 +76,29 @@ def desired(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
         secret(owner, names.reader_secret(owner.vpp), "reader", reader),
         secret(owner, names.influxdb_secret(owner.vpp), "influxdb", plan.influx),
     ]
+    if plan.tls is not None:
+        wanted += tls_secrets(owner, plan.tls)
     if spec.broker.external is None:
         admin = accounts.admin(names.control(owner.vpp))
         wanted.append(secret(owner, names.admin_secret(names.control(owner.vpp)), "control", admin))
-        wanted += control_broker(owner, spec, images, admin)
+        wanted += control_broker(owner, spec, images, admin, plan.tls)
     for channel in plan.channels:
         admin = accounts.admin(channel.owner.name)
         wanted.append(secret(channel.owner, names.admin_secret(channel.owner.name), "channel", admin))
         known = channel.document.get("status", {}).get("channels", ())
-        wanted += channels(channel.owner, channel.spec, images, admin, channel_pods(channel.spec, known))
+        wanted += channels(channel.owner, channel.spec, images, admin, channel_pods(channel.spec, known), plan.tls)
     wanted += hdfs(owner, spec, images)
     wanted += influxdb(owner, spec, images, plan.influx)
     wanted += spark(owner, spec, images, workers_per_pool(spec))
+    read_at_start: dict[str, Any] = {"reader": dict(reader), "influx": dict(plan.influx)}
+    if plan.tls is not None:
+        read_at_start["authority"] = plan.tls.authority
     marks = any(channel.spec.durability == "EndToEnd" for channel in plan.channels)
-    wanted += driver(owner, spec, images, {"reader": dict(reader), "influx": dict(plan.influx)}, marks=marks)
+    wanted += driver(owner, spec, images, read_at_start, marks=marks)
     wanted += history(owner, spec, images)
     wanted.append(plant_settings(owner, spec, {site.owner.name: site.spec for site in plan.sites}))
-    wanted += network_policies(owner, spec, [channel.spec for channel in plan.channels], plan.operator_namespace)
+    specs = [channel.spec for channel in plan.channels]
+    wanted += network_policies(owner, spec, specs, plan.operator_namespace, plan.tls)
     return wanted + _sites(plan, accounts)
 
 
@@ -103,10 +111,14 @@ def _sites(plan: Plan, accounts: Accounts) -> list[dict[str, Any]]:
     for site in plan.sites:
         account, source = site_account(site, accounts), site.spec.source
         texts = site_texts(account)
-        wanted.append(gateway_secret(site.owner, texts=texts, channels=target, control=control, source=source))
+        wanted.append(
+            gateway_secret(site.owner, texts=texts, channels=target, control=control, source=source, tls=plan.tls)
+        )
         if source.type == "Simulated" and target is not None:
             simulated[site.owner.name] = site.spec
-            settings = gateway_settings(site.owner.name, (account.username, account.password), target, control, source)
+            settings = gateway_settings(
+                site.owner.name, (account.username, account.password), target, control, source, plan.tls
+            )
             gateways[site.owner.name] = json.dumps(settings, sort_keys=True)
     if plan.spec.simulator is not None and simulated:
         wanted += simulator_settings(plan.owner, plan.spec, simulated, gateways)

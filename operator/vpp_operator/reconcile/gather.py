@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from vpp_contract.names import VPP_LABEL
@@ -16,8 +16,12 @@ from vpp_operator.ports import (
     VPP_CLUSTER,
     Kubernetes,
     Manifest,
+    ServerIdentity,
 )
+from vpp_operator.resources import names
 from vpp_operator.resources.metadata import COMPONENT_LABEL, SELECTOR
+from vpp_operator.resources.secret_values import secret_texts
+from vpp_operator.resources.tls import TLS_ANNOTATION
 
 Key = tuple[str, str]
 """Kind and name of an owned object."""
@@ -39,6 +43,8 @@ class Pod:
     labels: Mapping[str, str]
     waiting: str
     """Why a container does not run, empty when it does."""
+    tls: ServerIdentity | None = None
+    """What a broker that speaks TLS must prove."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +88,20 @@ async def gather(kubernetes: Kubernetes, namespace: str, name: str) -> Picture:
     members = asyncio.gather(*(kubernetes.list(kind, namespace) for kind in (QUEUE_CHANNEL, NANO_GRID)))
     made = asyncio.gather(*(kubernetes.list(kind, namespace, selector) for kind in (POD, *OWNED_KINDS)))
     found, (channels, sites), (pods, *owned) = await asyncio.gather(vpp, members, made)
+    owned_by_name = {
+        (kind.kind, document["metadata"]["name"]): document
+        for kind, documents in zip(OWNED_KINDS, owned, strict=True)
+        for document in documents
+    }
+    authority = secret_texts(owned_by_name.get(("Secret", names.broker_authority_secret(name)))).get("ca.crt", "")
     return Picture(
         namespace=namespace,
         name=name,
         vpp=found,
         queue_channels=_of(name, channels),
         nano_grids=_of(name, sites),
-        owned={
-            (kind.kind, document["metadata"]["name"]): document
-            for kind, documents in zip(OWNED_KINDS, owned, strict=True)
-            for document in documents
-        },
-        pods=[_pod(document) for document in pods],
+        owned=owned_by_name,
+        pods=[_pod(document, authority) for document in pods],
     )
 
 
@@ -102,7 +110,7 @@ def _of(vpp: str, documents: Iterable[Manifest]) -> list[Manifest]:
     return sorted(mine, key=lambda document: str(document["metadata"]["name"]))
 
 
-def _pod(document: Manifest) -> Pod:
+def _pod(document: Manifest, authority: str) -> Pod:
     metadata, status = document["metadata"], document.get("status", {})
     labels: Mapping[str, str] = metadata.get("labels", {})
     return Pod(
@@ -115,7 +123,25 @@ def _pod(document: Manifest) -> Pod:
         component=labels.get(COMPONENT_LABEL, ""),
         labels=labels,
         waiting=_waiting(status),
+        tls=_identity(metadata, authority),
     )
+
+
+def trusting(picture: Picture, authority: str) -> Picture:
+    """Return the picture with brokers checked against this authority, whatever its Secret says or whether it is there.
+
+    Without it a deleted Secret would make every broker look down until it is back.
+    """
+    pods = [pod if pod.tls is None else replace(pod, tls=replace(pod.tls, authority=authority)) for pod in picture.pods]
+    return replace(picture, pods=pods)
+
+
+def _identity(metadata: Manifest, authority: str) -> ServerIdentity | None:
+    if TLS_ANNOTATION not in metadata.get("annotations", {}):
+        return None
+    brokers = metadata["name"].rpartition("-")[0]
+    name = names.pod_host(metadata["name"], f"{brokers}-nodes", metadata["namespace"])
+    return ServerIdentity(name=name, authority=authority)
 
 
 def _waiting(status: Mapping[str, Any]) -> str:

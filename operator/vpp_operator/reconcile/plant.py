@@ -15,7 +15,7 @@ from vpp_operator.api.parsers import PARSERS
 from vpp_operator.api.vppcluster import parse_vppcluster_spec
 from vpp_operator.decide.channels import NOT_UP, Role, State
 from vpp_operator.decide.pace import Next
-from vpp_operator.errors import InvalidSpec, VPPError
+from vpp_operator.errors import InvalidSpec, NotReady, VPPError
 from vpp_operator.ports import DriverProgress, Manifest, Ports, Refused
 from vpp_operator.reconcile import status as statuses
 from vpp_operator.reconcile.accounts import Accounts
@@ -27,12 +27,13 @@ from vpp_operator.reconcile.control import ensure_control, publish_topology
 from vpp_operator.reconcile.databases import check_influx, influx_secret
 from vpp_operator.reconcile.definitions import Site
 from vpp_operator.reconcile.desired import Member, Plan, desired, owner_of, site_account
-from vpp_operator.reconcile.gather import gather, is_deleting
+from vpp_operator.reconcile.gather import gather, is_deleting, trusting
 from vpp_operator.reconcile.leaving import ensure_finalizers, let_go
 from vpp_operator.reconcile.look import Look
 from vpp_operator.reconcile.memory import Memory
 from vpp_operator.reconcile.report import report
 from vpp_operator.reconcile.rotation import RotationReport, look_at_rotations
+from vpp_operator.reconcile.tls import broker_tls
 from vpp_operator.reconcile.unmade import why_unmade
 from vpp_operator.resources import names
 from vpp_operator.resources.channel import ACTIVE
@@ -74,7 +75,13 @@ async def reconcile_plant(ports: Ports, settings: Settings, memory: Memory, name
         sites=await _members(ports, picture.live_sites(), name),
         accounts=Accounts(picture, plant_memory, ports.randomness),
     )
-    reports = await _look(look)
+    try:
+        reports = await _look(look)
+    except NotReady as error:
+        # Nothing of the plant is touched: brokers without a certificate, or with another, would cut off every client.
+        ready = Condition(type="Ready", status=False, reason=error.reason, message=str(error))
+        await report(ports, picture.vpp, {}, [ready])
+        return Next.LATER
     await let_go(ports, plant_memory, picture)
     moving = any(entry.state is State.DRAINING or entry.filling_since is not None for entry in reports)
     return Next.SOON if moving else Next.LATER
@@ -98,6 +105,10 @@ async def _look(look: Look) -> list[ChannelReport]:
     faults: list[Condition] = []
     progress = await _progress(look)
     influx = await influx_secret(look, faults)
+    tls = await broker_tls(ports, picture, look.memory, spec.tls, look.channels)
+    if tls is not None:
+        picture = trusting(picture, tls.authority)
+        look = replace(look, picture=picture)
     plan = Plan(
         owner=owner_of(look.document, picture.name),
         spec=spec,
@@ -107,6 +118,7 @@ async def _look(look: Look) -> list[ChannelReport]:
         operator_namespace=look.settings.namespace,
         influx=influx,
         run_simulator=_may_simulate(look, progress),
+        tls=tls,
     )
     wanted = desired(plan, look.accounts)
     try:

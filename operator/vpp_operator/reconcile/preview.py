@@ -12,8 +12,10 @@ from vpp_operator.reconcile.accounts import Accounts
 from vpp_operator.reconcile.desired import Member, Plan, desired, owner_of
 from vpp_operator.reconcile.gather import Picture
 from vpp_operator.reconcile.memory import PlantMemory
+from vpp_operator.resources import names
 from vpp_operator.resources.images import Images
 from vpp_operator.resources.influxdb import influxdb_url
+from vpp_operator.resources.tls import BrokerTls
 
 HIDDEN: Final = "(made in the cluster)"
 
@@ -70,8 +72,24 @@ def _manifests(
         operator_namespace=operator_namespace,
         influx=accounts.influx(spec, influxdb_url(owner, spec), external_token),
         run_simulator=True,
+        tls=_tls(name, spec),
     )
     return desired(plan, accounts)
+
+
+def _tls(vpp: str, spec: Any) -> BrokerTls | None:
+    """Return TLS as a cluster would have it, with certificates that are made there."""
+    if spec.tls is None:
+        return None
+    made: dict[str, Mapping[str, str]] = {names.broker_authority_secret(vpp): {"ca.crt": "-"}}
+    own = names.broker_certificate_secret(vpp)
+    if spec.tls.secret_ref is None:
+        made |= {
+            names.authority_secret(vpp): {"tls.crt": "-", "tls.key": "-"},
+            own: {"tls.crt": "-", "tls.key": "-", "ca.crt": "-"},
+        }
+    secret = own if spec.tls.secret_ref is None else spec.tls.secret_ref.name
+    return BrokerTls(secret=secret, authority="-", plain_ports=spec.tls.plain_ports, made=made)
 
 
 def _in_a_namespace(document: Manifest) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vpp_contract.names import INGRESS_EXCHANGE
-from vpp_contract.topology import STREAM_PORT
 from vpp_operator.resources.images import Images
 from vpp_operator.resources.metadata import (
     Owner,
@@ -23,6 +22,17 @@ from vpp_operator.resources.metadata import (
     service,
 )
 from vpp_operator.resources.quantities import MIB, amount
+from vpp_operator.resources.tls import (
+    ERLANG_ARGUMENTS,
+    FOLDER,
+    METRICS_PORT,
+    TLS_ANNOTATION,
+    BrokerTls,
+    broker_ports,
+    listeners,
+    port_for_clients,
+    tls_volume,
+)
 from vpp_operator.resources.workload import (
     Claim,
     Workload,
@@ -34,15 +44,6 @@ from vpp_operator.resources.workload import (
     stateful_set,
     tcp,
 )
-
-AMQP_PORT: Final = 5672
-MQTT_PORT: Final = 1883
-MANAGEMENT_PORT: Final = 15672
-METRICS_PORT: Final = 15692
-CLIENT_PORTS: Final = {"amqp": AMQP_PORT, "mqtt": MQTT_PORT}
-"""What the clients' Service has, which may be open to the world."""
-PLANT_PORTS: Final = CLIENT_PORTS | {"management": MANAGEMENT_PORT, "prometheus": METRICS_PORT, "stream": STREAM_PORT}
-"""What a broker has for the plant's own pods and the operator, who know it by its own name or address."""
 
 PLUGINS: Final = (
     "rabbitmq_management",
@@ -80,12 +81,23 @@ class BrokerShape:
     mqtt: bool = True
     mqtt_exchange: str = INGRESS_EXCHANGE
     labels: Mapping[str, str] | None = None
+    tls: BrokerTls | None = None
+
+
+def _ports(shape: BrokerShape, *, of_the_plant: bool) -> dict[str, int]:
+    """Return a broker's ports: of the clients' Service, which may be open to the world, or all that its pod has.
+
+    The plant's own pods and the operator know a broker by its own name or address.
+    """
+    clients = ("Amqp", "Mqtt") if shape.mqtt else ("Amqp",)
+    if not of_the_plant:
+        return broker_ports(shape.tls, clients)
+    return broker_ports(shape.tls, (*clients, "Management", "Stream")) | {"prometheus": METRICS_PORT}
 
 
 def broker(owner: Owner, shape: BrokerShape, images: Images, admin: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return ConfigMap, Services, StatefulSet and disruption budget. `admin` are the administrator Secret's texts."""
     selector = selector_labels(owner.vpp, shape.component) | dict(shape.labels or {})
-    client_ports = {name: port for name, port in CLIENT_PORTS.items() if shape.mqtt or name != "mqtt"}
     configuration = {"rabbitmq.conf": _configuration(owner, shape), "enabled_plugins": _plugins(shape)}
     objects = [
         config_map(owner, shape.name, shape.component, configuration, labels=shape.labels),
@@ -93,7 +105,7 @@ def broker(owner: Owner, shape: BrokerShape, images: Images, admin: Mapping[str,
             owner,
             f"{shape.name}-nodes",
             shape.component,
-            PLANT_PORTS,
+            _ports(shape, of_the_plant=True),
             selector=selector,
             headless=True,
             labels=shape.labels,
@@ -102,7 +114,7 @@ def broker(owner: Owner, shape: BrokerShape, images: Images, admin: Mapping[str,
             owner,
             shape.name,
             shape.component,
-            client_ports,
+            _ports(shape, of_the_plant=False),
             selector=shape.service_selector or selector,
             labels=shape.labels,
             annotations=shape.service_annotations,
@@ -145,8 +157,8 @@ def _workload(
             "-c",
             _START,
         ),
-        ports={name: port for name, port in PLANT_PORTS.items() if shape.mqtt or name != "mqtt"},
-        probes=probes(tcp(AMQP_PORT)),
+        ports=_ports(shape, of_the_plant=True),
+        probes=probes(tcp(port_for_clients(shape.tls, "Amqp"))),
         cpu_request="50m",
         cpu_limit=shape.cpu,
         memory_request=_memory_request(shape.memory),
@@ -155,6 +167,7 @@ def _workload(
         mounts=(
             config_mount("configuration", "/etc/rabbitmq"),
             config_mount("admin", "/etc/rabbitmq-admin"),
+            *(() if shape.tls is None else (config_mount("tls", FOLDER),)),
         ),
         volumes=(
             config_volume("configuration", shape.name),
@@ -166,11 +179,12 @@ def _workload(
                     "items": [{"key": "definitions.json", "path": "definitions.json"}],
                 },
             },
+            *(() if shape.tls is None else (tls_volume(shape.tls),)),
         ),
         claims=(Claim(name="data", size=shape.storage, path=_DATA, storage_class=shape.storage_class),),
         labels=shape.labels,
         selector=selector,
-        annotations=scrape(METRICS_PORT),
+        annotations=scrape(METRICS_PORT) | ({} if shape.tls is None else {TLS_ANNOTATION: "true"}),
         config_hash=digest(configuration, dict(admin)),
         replicas=shape.nodes,
         service_name=f"{shape.name}-nodes",
@@ -180,6 +194,8 @@ def _workload(
 
 def _environment(shape: BrokerShape) -> list[dict[str, Any]]:
     schedulers = max(1, round(amount(shape.cpu))) if shape.cpu else 1
+    arguments = [_ERLANG.format(schedulers=schedulers), _LOOPBACK]
+    arguments += [] if shape.tls is None else [ERLANG_ARGUMENTS]
     values = {
         "HOME": "/tmp/rabbitmq",  # the pod's own empty folder
         "RABBITMQ_LOGS": "-",
@@ -187,7 +203,7 @@ def _environment(shape: BrokerShape) -> list[dict[str, Any]]:
         "RABBITMQ_FEATURE_FLAGS_FILE": f"{_DATA}/mnesia/feature_flags",
         "RABBITMQ_NODENAME": "rabbit@localhost",
         "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{_ERLANG.format(schedulers=schedulers)} {_LOOPBACK}",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(arguments),
     }
     return environment(values, {"COOKIE": (shape.admin_secret, "cookie")})
 
@@ -196,10 +212,8 @@ def _configuration(owner: Owner, shape: BrokerShape) -> str:
     memory = int(amount(shape.memory) * 0.6) // MIB
     lines = [
         f"cluster_name = {owner.namespace}.{shape.name}",
-        f"listeners.tcp.default = {AMQP_PORT}",
-        f"management.tcp.port = {MANAGEMENT_PORT}",
+        *listeners(shape.tls, mqtt=shape.mqtt),
         f"prometheus.tcp.port = {METRICS_PORT}",
-        f"stream.listeners.tcp.default = {STREAM_PORT}",
         "load_definitions = /etc/rabbitmq-admin/definitions.json",
         "loopback_users = none",
         f"vm_memory_high_watermark.absolute = {memory}MiB",
@@ -212,7 +226,6 @@ def _configuration(owner: Owner, shape: BrokerShape) -> str:
     ]
     if shape.mqtt:
         lines += [
-            f"mqtt.listeners.tcp.default = {MQTT_PORT}",
             "mqtt.allow_anonymous = false",
             "mqtt.vhost = /",
             f"mqtt.exchange = {shape.mqtt_exchange}",

@@ -12,6 +12,7 @@ from vpp_operator.resources import names
 from vpp_operator.resources.broker import BrokerShape, broker
 from vpp_operator.resources.images import Images
 from vpp_operator.resources.metadata import CHANNELS_LABEL, Owner
+from vpp_operator.resources.tls import BrokerTls
 
 COMPONENT: Final = "channel"
 ACTIVE: Final = "active"
@@ -22,7 +23,12 @@ DRAINING: Final = "draining"
 
 
 def channels(
-    owner: Owner, spec: QueueChannelSpec, images: Images, admin: Mapping[str, str], count: int
+    owner: Owner,
+    spec: QueueChannelSpec,
+    images: Images,
+    admin: Mapping[str, str],
+    count: int,
+    tls: BrokerTls | None = None,
 ) -> list[dict[str, Any]]:
     """Return the objects of `count` channels."""
     name = owner.name
@@ -40,6 +46,7 @@ def channels(
         service_selector={CHANNELS_LABEL: name, TRAFFIC_LABEL: ACTIVE},
         mqtt=spec.mqtt.enabled,
         labels={CHANNELS_LABEL: name},
+        tls=tls,
     )
     return broker(owner, shape, images, admin)
 

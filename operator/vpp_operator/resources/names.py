@@ -13,6 +13,21 @@ def admin_secret(brokers: str) -> str:
     return f"{brokers}-admin"
 
 
+def authority_secret(vpp: str) -> str:
+    """Return the Secret with the authority that the operator keeps for a plant: its certificate and its key."""
+    return f"{vpp}-ca"
+
+
+def broker_certificate_secret(vpp: str) -> str:
+    """Return the Secret with the certificate of a plant's brokers, signed by that authority."""
+    return f"{vpp}-broker-tls"
+
+
+def broker_authority_secret(vpp: str) -> str:
+    """Return the Secret with the certificate that clients check brokers against, whosever authority it is."""
+    return f"{vpp}-broker-ca"
+
+
 def reader_secret(vpp: str) -> str:
     """Return the Secret with the streaming driver's account on all brokers."""
     return f"{vpp}-reader"

@@ -11,10 +11,11 @@ from vpp_contract.readings import KINDS
 from vpp_operator.api.nanogrid import NanoGridSpec, Source
 from vpp_operator.api.queuechannel import QueueChannelSpec
 from vpp_operator.resources import names
-from vpp_operator.resources.broker import AMQP_PORT, MQTT_PORT
+from vpp_operator.resources.control import ControlAddress
 from vpp_operator.resources.metadata import Owner
 from vpp_operator.resources.quantities import amount
 from vpp_operator.resources.secret_values import secret
+from vpp_operator.resources.tls import BrokerTls, port_for_clients
 
 COMPONENT: Final = "gateway"
 SITES_FOLDER: Final = "/etc/vpp/sites"
@@ -25,8 +26,9 @@ def gateway_secret(
     *,
     texts: Mapping[str, str],
     channels: tuple[str, QueueChannelSpec] | None,
-    control: tuple[str, int],
+    control: ControlAddress,
     source: Source,
+    tls: BrokerTls | None = None,
 ) -> dict[str, Any]:
     """Return a site's Secret: its account, the one before while both are valid, and `gateway.json`.
 
@@ -34,11 +36,12 @@ def gateway_secret(
         owner: the NanoGrid.
         texts: what the Secret says of the accounts, `username` and `password` of the current one among it.
         channels: host and spec of the QueueChannel it sends to, None while there is none.
-        control: host and AMQP port of the control broker.
+        control: where the control broker is.
         source: where the site's readings come from, with what its gateway leaves out.
+        tls: of the plant's brokers.
     """
     account = (texts["username"], texts["password"])
-    settings = gateway_settings(owner.name, account, channels, control, source)
+    settings = gateway_settings(owner.name, account, channels, control, source, tls)
     values = {**texts, "gateway.json": json.dumps(settings, sort_keys=True)}
     return secret(owner, names.gateway_secret(owner.name), COMPONENT, values)
 
@@ -47,24 +50,32 @@ def gateway_settings(
     site: str,
     account: tuple[str, str],
     channels: tuple[str, QueueChannelSpec] | None,
-    control: tuple[str, int],
+    control: ControlAddress,
     source: Source,
+    tls: BrokerTls | None = None,
 ) -> dict[str, Any]:
     """Return what `gateway.json` holds. `account` is a user name and its password."""
     settings: dict[str, Any] = {
         "site": site,
         "username": account[0],
         "password": account[1],
-        "control": {"host": control[0], "amqp_port": control[1]},
+        "control": {
+            "host": control.host,
+            "amqp_port": control.amqp_port,
+            **({"tls": True} if control.tls else {}),
+        },
         "batch_readings": 100,
         "linger_seconds": 0.2,
         "spool_bytes": int(amount(source.spool)),
     }
     if channels is not None:
         host, spec = channels
-        mqtt = {"mqtt_port": MQTT_PORT} if spec.mqtt.enabled else {}
-        settings["channels"] = {"host": host, "amqp_port": AMQP_PORT, **mqtt}
+        more = {"mqtt_port": port_for_clients(tls, "Mqtt")} if spec.mqtt.enabled else {}
+        more |= {} if tls is None else {"tls": True}
+        settings["channels"] = {"host": host, "amqp_port": port_for_clients(tls, "Amqp"), **more}
         settings["durability"] = spec.durability
+    if tls is not None:
+        settings["authority"] = tls.authority
     if source.filter is not None:
         bands = {
             band.quantity: {"deadband": band.deadband, "min_interval_seconds": band.min_interval_seconds}

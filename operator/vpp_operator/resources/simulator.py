@@ -31,6 +31,7 @@ from vpp_operator.resources.workload import (
 COMPONENT: Final = "simulator"
 _CONFIG_FOLDER: Final = "/etc/vpp/simulator"
 _PROFILES: Final = "/profiles"
+_TAKEN_UP: Final = ("username", "password", "channels", "control", "authority")
 
 
 def simulator_settings(
@@ -97,10 +98,10 @@ def _accounts(sites: Mapping[str, NanoGridSpec], gateways: Mapping[str, str]) ->
 
 
 def _fixed(accounts: Mapping[str, str]) -> dict[str, Any]:
-    """Return what gateways read only at their start: a new account they take up while they run."""
+    """Return what gateways read only at their start: how to reach the brokers they hear while they run."""
     parsed = {file: json.loads(text) for file, text in accounts.items()}
     return {
-        file: {name: value for name, value in settings.items() if name not in ("username", "password")}
+        file: {name: value for name, value in settings.items() if name not in _TAKEN_UP}
         for file, settings in parsed.items()
     }
 

@@ -183,14 +183,15 @@ def _pool(owner: Owner, spec: VPPClusterSpec, images: Images, pool: WorkerPool, 
 def _driver(owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mapping[str, Any], marks: bool) -> Workload:
     name, reader = names.driver(owner.vpp), names.reader_secret(owner.vpp)
     influx = names.influxdb_secret(owner.vpp)
-    host, port = control_address(owner, spec)
+    control = control_address(owner, spec)
     settings = spec.streaming
     heap = max(384, mebibytes(settings.driver.memory) // 2)
     values = _base() | {
         variables.VPP_NAME: owner.vpp,
         variables.VPP_NAMESPACE: owner.namespace,
-        variables.CONTROL_HOST: host,
-        variables.CONTROL_PORT: str(port),
+        variables.CONTROL_HOST: control.host,
+        variables.CONTROL_PORT: str(control.amqp_port),
+        **({variables.CONTROL_TLS: "true"} if control.tls else {}),
         variables.STORAGE_URL: storage_url(owner, spec),
         variables.STORAGE_REPLICATION: str(spec.storage.replication if spec.storage.type == "HDFS" else 0),
         variables.WEBHDFS_URL: webhdfs_url(owner, spec),
@@ -215,6 +216,8 @@ def _driver(owner: Owner, spec: VPPClusterSpec, images: Images, accounts: Mappin
         variables.INFLUX_BUCKET: (influx, "bucket"),
         variables.INFLUX_TOKEN: (influx, "token"),
     }
+    if spec.tls is not None:
+        hidden[variables.BROKER_AUTHORITY] = (names.broker_authority_secret(owner.vpp), "ca.crt")
     storage = spec.storage
     claims = (
         (Claim(name=_SHARED, size=storage.size, path="/data", storage_class=storage.storage_class_name),)

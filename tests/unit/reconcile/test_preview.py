@@ -16,11 +16,13 @@ DOCUMENTS = [
 ]
 
 
-async def test_a_preview_names_exactly_what_the_operator_makes() -> None:
-    plant = Plant(houses=1)
+@pytest.mark.parametrize("cluster", [CLUSTER, {**CLUSTER, "tls": {}}], ids=["plain", "with TLS"])
+async def test_a_preview_names_exactly_what_the_operator_makes(cluster: dict[str, object]) -> None:
+    plant = Plant(houses=1, cluster=cluster)
     await plant.settle()
     made = {(kind.kind, name) for kind in OWNED_KINDS for name in plant.world.kubernetes.names(kind.kind)}
-    shown = preview(DOCUMENTS, SETTINGS.images, SETTINGS.namespace)
+    documents = [resource("VPPCluster", "demo", cluster), *DOCUMENTS[1:]]
+    shown = preview(documents, SETTINGS.images, SETTINGS.namespace)
     assert {(manifest["kind"], manifest["metadata"]["name"]) for manifest in shown} == made
     assert {manifest["metadata"]["namespace"] for manifest in shown} == {NAMESPACE}
 

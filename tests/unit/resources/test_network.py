@@ -10,6 +10,7 @@ from vpp_operator.api.queuechannel import parse_queuechannel_spec
 from vpp_operator.api.vppcluster import parse_vppcluster_spec
 from vpp_operator.resources.metadata import Owner
 from vpp_operator.resources.network import network_policies
+from vpp_operator.resources.tls import BrokerTls
 
 OWNER = Owner(api_version="v1", kind="VPPCluster", name="demo", namespace="plants", uid="u", vpp="demo")
 POOLS = [{"name": "small"}]
@@ -49,6 +50,22 @@ def test_a_service_outside_the_cluster_opens_client_ports_to_everyone(component:
     made = policies(channels=[service]) if component == "channel" else policies(broker=service)
     (rule,) = made[f"demo-{component}-clients"]["ingress"]
     assert "from" not in rule
+
+
+@pytest.mark.parametrize(
+    ("tls", "ports"),
+    [
+        (BrokerTls(secret="s", authority="a"), {5671, 8883}),
+        (BrokerTls(secret="s", authority="a", plain_ports=("Mqtt", "Stream", "Management")), {5671, 8883, 1883}),
+    ],
+)
+def test_with_tls_its_ports_take_the_place_of_the_plain_ones(tls: BrokerTls, ports: set[int]) -> None:
+    spec = parse_vppcluster_spec({"workerPools": POOLS})
+    made = network_policies(OWNER, spec, [parse_queuechannel_spec({"vppRef": {"name": "demo"}})], "vpp-system", tls)
+    for policy in made[1:]:
+        (rule,) = policy["spec"]["ingress"]
+        assert {port["port"] for port in rule["ports"]} == ports, "streams and management are for the plant alone"
+        assert rule["from"] == [{"podSelector": {}}]
 
 
 def test_there_is_no_policy_for_brokers_that_the_plant_does_not_run() -> None:

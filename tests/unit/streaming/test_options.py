@@ -30,6 +30,20 @@ def test_defaults() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "control", "channel"),
+    [({}, None, ""), ({"controlTls": "true"}, "", ""), ({"controlTls": "false"}, None, "")],
+)
+def test_tls_is_said_of_the_control_broker_here_and_of_channels_by_the_topology(
+    said: dict[str, str], control: str | None, channel: str
+) -> None:
+    options = parse_options({**GOOD, **said})
+    assert options.control is not None
+    assert options.control.authority == control
+    assert options.channel("h", 5551, tls=True).authority == channel
+    assert options.channel("h", 5552, tls=False).authority is None
+
+
 def test_a_fixed_topology_needs_no_control_broker() -> None:
     options = parse_options({"username": "a", "password": "b", "topology": encode_topology(TOPOLOGY).decode()})
     assert (options.topology, options.control) == (TOPOLOGY, None)
@@ -44,6 +58,10 @@ def test_a_fixed_topology_needs_no_control_broker() -> None:
         ({**GOOD, "controlPort": "amqp"}, "the option controlPort of rabbitmq-streams is 'amqp'; give a whole number"),
         ({**GOOD, "maxOffsetsPerTrigger": "0"}, "the option maxOffsetsPerTrigger of rabbitmq-streams is '0'; give a"),
         ({**GOOD, "failOnDataLoss": "maybe"}, "the option failOnDataLoss of rabbitmq-streams is 'maybe'; give true or"),
+        (
+            {**GOOD, "authority": "x"},
+            "the option authority of rabbitmq-streams: the authority's certificate must",
+        ),
         ({"topology": "{}"}, "the option topology of rabbitmq-streams is not a topology message"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

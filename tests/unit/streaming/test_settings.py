@@ -31,6 +31,13 @@ def test_defaults_and_folders() -> None:
     assert "secret" not in repr(settings)
 
 
+def test_the_control_broker_is_checked_only_where_it_speaks_tls() -> None:
+    authority = {"VPP_BROKER_AUTHORITY": "PEM"}
+    assert read_settings(GOOD | authority).control.authority is None
+    settings = read_settings(GOOD | authority | {"VPP_CONTROL_TLS": "true"})
+    assert (settings.control.authority, settings.authority) == ("PEM", "PEM")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

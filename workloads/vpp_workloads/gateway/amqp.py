@@ -6,6 +6,7 @@ Only this module knows what pika's connections, channels and errors are.
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
@@ -16,6 +17,7 @@ from pika.spec import Basic
 
 from vpp_contract.names import INGRESS_EXCHANGE, readings_key
 from vpp_contract.readings import BATCH_CONTENT_TYPE
+from vpp_contract.tls import client_context
 from vpp_workloads.gateway.settings import Settings
 from vpp_workloads.gateway.spool import Parcel
 
@@ -151,7 +153,13 @@ def _parameters(settings: Settings) -> pika.ConnectionParameters:
         stack_timeout=settings.connect_seconds,
         connection_attempts=1,
         client_properties={"connection_name": f"gateway of {settings.site}"},
+        ssl_options=tls_options(settings, settings.host) if settings.tls else None,
     )
+
+
+def tls_options(settings: Settings, host: str) -> pika.SSLOptions:
+    """Return what checks that a broker is the one of this name."""
+    return pika.SSLOptions(client_context(settings.authority), host)
 
 
 def _address(settings: Settings) -> str:
@@ -173,6 +181,10 @@ def explain(error: BaseException, settings: Settings) -> str:
             )
         if isinstance(cause, pika.exceptions.ChannelClosedByBroker) and cause.reply_code == 404:
             return f"broker {where} has no exchange {INGRESS_EXCHANGE} (NOT_FOUND); is it a channel of this plant?"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"broker {where} cannot prove that it is {settings.host} ({cause.verify_message}); check authority"
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS with broker {where} ({cause.reason}); is it the port for AMQP with TLS?"
         if isinstance(cause, pika.exceptions.ConnectionClosedByBroker):
             return f"broker {where} closed the connection: {cause.reply_text}"
         if isinstance(cause, pika.exceptions.ConnectionBlockedTimeout):

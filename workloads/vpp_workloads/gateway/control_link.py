@@ -17,7 +17,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from vpp_contract.names import ACKNOWLEDGEMENTS_EXCHANGE, commands_queue
-from vpp_workloads.gateway.amqp import PERSISTENT
+from vpp_workloads.gateway.amqp import PERSISTENT, tls_options
 from vpp_workloads.gateway.errors import GatewayError
 from vpp_workloads.gateway.settings import Settings
 
@@ -156,4 +156,5 @@ def _parameters(settings: Settings) -> pika.ConnectionParameters:
         stack_timeout=settings.connect_seconds,
         connection_attempts=1,
         client_properties={"connection_name": f"control link of {settings.site}"},
+        ssl_options=tls_options(settings, settings.control_host) if settings.control_tls else None,
     )

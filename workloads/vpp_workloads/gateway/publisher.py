@@ -110,6 +110,7 @@ class Publisher:
     def _run(self) -> None:
         while not self._stopping:
             self._loop.call_later(0, self._connect)
+            self._loop.call_later(0, self._connect_successor)
             self._loop.call_later(_WATCH_SECONDS, self._watch)
             try:
                 self._loop.start()
@@ -144,8 +145,9 @@ class Publisher:
             self._session = AmqpSession(self._settings, self._loop, self)
 
     def _connect_successor(self) -> None:
-        if not self._stopping and self._wanted is not None and self._successor is None:
-            self._successor = AmqpSession(self._wanted, self._loop, self)
+        wanted = self._wanted
+        if not self._stopping and wanted is not None and self._successor is None:
+            self._successor = AmqpSession(wanted, self._loop, self)
 
     def _succeed(self, session: AmqpSession) -> None:
         """Take over from the session before; what that one had in flight is sent again. Called with the lock held."""

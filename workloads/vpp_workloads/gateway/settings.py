@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from vpp_contract.names import site_username
 from vpp_contract.readings import QUANTITIES
+from vpp_contract.tls import client_context
 from vpp_workloads.gateway.errors import SettingsError
 from vpp_workloads.gateway.filter import Band, FilterSettings
 
@@ -52,13 +53,18 @@ class Settings:
     control_host: str = ""
     """Control broker, for commands and marks; empty: none."""
     control_port: int = 5672
+    tls: bool = False
+    """Whether the channels' port speaks TLS."""
+    control_tls: bool = False
+    authority: str = ""
+    """Certificate, PEM text, that brokers are checked against; empty: the machine's own authorities."""
     durability: str = BROKER
     """Broker: a reading leaves the spool when its broker confirms it. EndToEnd: when the twin has taken it for good."""
 
 
 _CHANGE_LIVE: Final = {
     "username", "password", "host", "amqp_port", "control_host", "control_port",
-    "connect_seconds", "heartbeat_seconds", "blocked_seconds",
+    "tls", "control_tls", "authority", "connect_seconds", "heartbeat_seconds", "blocked_seconds",
 }  # fmt: skip
 """What a new connection alone can change."""
 
@@ -121,6 +127,7 @@ def parse_settings(values: object, where: str) -> Settings:
     optional |= {name: _number(values, name, where) for name in numbers if name in values}
     if "amqp_port" in channels:
         optional["amqp_port"] = _integer(channels, "amqp_port", f"{where}: channels", maximum=65535)
+    optional |= {"tls": _boolean(channels, "tls", f"{where}: channels"), "authority": _authority(values, where)}
     durability = values.get("durability", BROKER)
     if durability not in (BROKER, END_TO_END):
         raise SettingsError(f'{where}: "durability" must be "{BROKER}" or "{END_TO_END}", not {durability!r}')
@@ -150,6 +157,7 @@ def _control(values: object, where: str) -> dict[str, Any]:
     control: dict[str, Any] = {"control_host": _text(values, "host", where)}
     if "amqp_port" in values:
         control["control_port"] = _integer(values, "amqp_port", where, maximum=65535)
+    control["control_tls"] = _boolean(values, "tls", where)
     return control
 
 
@@ -175,6 +183,22 @@ def _text(values: Mapping[str, Any], name: str, where: str, default: str | None 
     if not isinstance(value, str) or not value.strip():
         raise SettingsError(f'{where}: "{name}" must be a text that is not empty, not {value!r}')
     return value
+
+
+def _boolean(values: Mapping[str, Any], name: str, where: str) -> bool:
+    value = values.get(name, False)
+    if not isinstance(value, bool):
+        raise SettingsError(f'{where}: "{name}" must be true or false, not {value!r}')
+    return value
+
+
+def _authority(values: Mapping[str, Any], where: str) -> str:
+    value = values.get("authority", "")
+    try:
+        client_context(value)
+    except (ValueError, TypeError):
+        raise SettingsError(f'{where}: "authority" must be PEM text, from BEGIN CERTIFICATE on') from None
+    return str(value)
 
 
 def _integer(values: Mapping[str, Any], name: str, where: str, maximum: int = 2**63 - 1) -> int:

@@ -17,6 +17,7 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
+from vpp_contract.tls import client_context
 from vpp_workloads.streaming.errors import BrokerUnavailableError, StreamMissingError
 
 _NOT_FOUND: Final = 404
@@ -31,6 +32,8 @@ class Broker:
     port: int
     username: str
     password: str = field(repr=False)
+    authority: str | None = field(default=None, repr=False)
+    """Certificate, PEM text, to check it against; empty: the machine's own authorities; None: no TLS."""
 
 
 class Message(NamedTuple):
@@ -60,6 +63,9 @@ def connect(
         blocked_connection_timeout=deadline_seconds,
         heartbeat=heartbeat_seconds,
         client_properties={"connection_name": f"{purpose} {os.uname().nodename}"},
+        ssl_options=None
+        if broker.authority is None
+        else pika.SSLOptions(client_context(broker.authority), broker.host),
     )
     with _translated(broker):
         return pika.BlockingConnection(parameters)

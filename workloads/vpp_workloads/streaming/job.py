@@ -178,6 +178,8 @@ def _start(
         controlPort=str(settings.control.port),
         controlUsername=settings.control.username,
         controlPassword=settings.control.password,
+        controlTls=str(settings.control.authority is not None).lower(),
+        authority=settings.authority,
         username=settings.channel_username,
         password=settings.channel_password,
         statusFile=str(progress.status_file),

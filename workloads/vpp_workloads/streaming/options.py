@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vpp_contract.tls import client_context
 from vpp_contract.topology import Topology, decode_topology
 from vpp_workloads.streaming.amqp import Broker
 from vpp_workloads.streaming.errors import OptionError
@@ -24,10 +25,12 @@ class Options:
     deadline_seconds: float
     fail_on_data_loss: bool
     status_file: str | None
+    authority: str = field(default="", repr=False)
 
-    def channel(self, host: str, port: int) -> Broker:
+    def channel(self, host: str, port: int, *, tls: bool) -> Broker:
         """Return a channel's broker."""
-        return Broker(host=host, port=port, username=self.username, password=self.password)
+        authority = self.authority if tls else None
+        return Broker(host=host, port=port, username=self.username, password=self.password, authority=authority)
 
 
 def parse_options(options: Mapping[str, str]) -> Options:
@@ -37,12 +40,14 @@ def parse_options(options: Mapping[str, str]) -> Options:
         OptionError: one is missing or malformed.
     """
     topology, control = options.get("topology"), None
+    authority = _authority(options)
     if topology is None:
         control = Broker(
             host=_text(options, "controlHost", why="or give a fixed topology in the option topology"),
             port=_integer(options, "controlPort", 5672),
             username=_text(options, "controlUsername"),
             password=_text(options, "controlPassword"),
+            authority=authority if _boolean(options, "controlTls", default=False) else None,
         )
     try:
         fixed = None if topology is None else decode_topology(topology.encode())
@@ -59,6 +64,7 @@ def parse_options(options: Mapping[str, str]) -> Options:
         deadline_seconds=_integer(options, "deadlineSeconds", 15),
         fail_on_data_loss=_boolean(options, "failOnDataLoss", default=False),
         status_file=options.get("statusFile"),
+        authority=authority,
     )
 
 
@@ -67,6 +73,15 @@ def _text(options: Mapping[str, str], name: str, *, why: str = "") -> str:
     if not value:
         raise OptionError(f"rabbitmq-streams needs the option {name}" + (f", {why}" if why else ""))
     return value
+
+
+def _authority(options: Mapping[str, str]) -> str:
+    authority = options.get("authority", "")
+    try:
+        client_context(authority)
+    except ValueError as error:
+        raise OptionError(f"the option authority of rabbitmq-streams: {error}") from None
+    return authority
 
 
 def _integer(options: Mapping[str, str], name: str, default: int) -> int:

@@ -23,6 +23,7 @@ class StreamRange(InputPartition):
     port: int
     start: int
     end: int
+    tls: bool = False
 
 
 def plan_end(start: Mapping[str, int], tails: Mapping[str, int], limit: int | None) -> Offsets:
@@ -51,11 +52,11 @@ def plan_ranges(
         first, last = start.get(key, 0), end[key]
         name, _, stream = key.partition("/")
         channel = channels.get(key)
-        host, port = (channel.host, channel.stream_port) if channel else ("", 0)
+        host, port, tls = (channel.host, channel.stream_port, channel.tls) if channel else ("", 0, False)
         pieces = max(1, -(-(last - first) // longest)) if channel else 1
         size = -(-(last - first) // pieces)
         ranges += [
-            StreamRange(channel=name, stream=stream, host=host, port=port, start=at, end=min(at + size, last))
+            StreamRange(channel=name, stream=stream, host=host, port=port, start=at, end=min(at + size, last), tls=tls)
             for at in range(first, last, max(1, size))
         ]
     return ranges

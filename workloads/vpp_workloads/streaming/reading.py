@@ -56,7 +56,7 @@ def read_range(options: Options, work: StreamRange) -> Iterator[pa.RecordBatch]:
 
 
 def _batches(options: Options, work: StreamRange) -> Iterator[list[Message]]:
-    broker = options.channel(work.host, work.port)
+    broker = options.channel(work.host, work.port, tls=work.tls)
     connections = _worker_connections()
     try:
         subscription = connections.subscribe(
@@ -96,7 +96,7 @@ def _until(options: Options, work: StreamRange, subscription: ChunkSubscription)
 
 def _head(options: Options, work: StreamRange) -> int:
     """Return the offset of the oldest message kept: beyond a range's start it means loss, not a gap."""
-    broker = options.channel(work.host, work.port)
+    broker = options.channel(work.host, work.port, tls=work.tls)
     subscription = _worker_connections().subscribe(
         broker, work.stream, offset="first", deadline_seconds=options.deadline_seconds
     )

@@ -56,6 +56,8 @@ class Settings:
 
     vpp: str
     control: Broker
+    authority: str = field(default="", repr=False)
+    """Certificate, PEM text, that brokers with TLS are checked against; empty: the machine's own authorities."""
     channel_username: str
     channel_password: str = field(repr=False)
     influx: InfluxSettings
@@ -125,6 +127,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingError: one is missing or malformed.
     """
+    authority = env.text(environ, env.BROKER_AUTHORITY, "")
     return Settings(
         vpp=env.text(environ, env.VPP_NAME),
         control=Broker(
@@ -132,7 +135,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             port=env.integer(environ, env.CONTROL_PORT, 5672, minimum=1),
             username=env.text(environ, env.CONTROL_USERNAME),
             password=env.text(environ, env.CONTROL_PASSWORD),
+            authority=authority if environ.get(env.CONTROL_TLS) == "true" else None,
         ),
+        authority=authority,
         channel_username=env.text(environ, env.CHANNEL_USERNAME),
         channel_password=env.text(environ, env.CHANNEL_PASSWORD),
         influx=influx_settings(environ),

@@ -120,7 +120,9 @@ class Planner:
         self._control = Connections("vpp planner")
         self._channels = StreamConnections("vpp planner")
         self._watch = TopologyWatch(options.control, self._control) if options.control else None
-        self._tails = Tails(lambda channel: options.channel(channel.host, channel.stream_port), self._channels)
+        self._tails = Tails(
+            lambda channel: options.channel(channel.host, channel.stream_port, tls=channel.tls), self._channels
+        )
         self._seen: dict[str, tuple[Observation, ...]] = {}
 
     def _topology(self) -> Topology | None:

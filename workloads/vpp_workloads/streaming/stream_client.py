@@ -11,6 +11,7 @@ import itertools
 import os
 import select
 import socket
+import ssl
 import struct
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from vpp_contract.tls import client_context
 from vpp_workloads.streaming.amqp import Broker, Message
 from vpp_workloads.streaming.chunks import decode_chunk
 from vpp_workloads.streaming.errors import BrokerUnavailableError, StreamMissingError
@@ -62,6 +64,9 @@ class StreamConnection:
         with self._translated():
             self._socket = socket.create_connection((broker.host, broker.port), timeout=deadline_seconds)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if broker.authority is not None:
+                context = client_context(broker.authority)
+                self._socket = context.wrap_socket(self._socket, server_hostname=broker.host)
         try:
             self._log_in(f"{purpose} {os.uname().nodename}")
         except BaseException:
@@ -182,6 +187,8 @@ class StreamConnection:
         with self._translated():
             if self._socket is None:
                 raise OSError("the connection is closed")
+            if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+                return True  # decrypted already: the socket itself may have nothing more
             return bool(select.select([self._socket], [], [], max(0.0, seconds))[0])
 
     def _receive(self, size: int, seconds: float) -> bytearray:
