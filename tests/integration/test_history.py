@@ -21,7 +21,7 @@ from tests import servers as real
 from tests.integration.streams import wait_for
 from tests.unit.streaming.storages import Stopping
 from vpp_contract.readings import QUANTITIES
-from vpp_operator.resources.hdfs import RPC_PORT
+from vpp_operator.resources.hdfs import RPC_PORT, WEB_PORT
 from vpp_workloads.streaming.columns import HISTORY_COLUMNS
 from vpp_workloads.streaming.errors import StreamingError
 from vpp_workloads.streaming.files import Entry, WebHdfsFiles
@@ -34,6 +34,13 @@ LIMITS = Limits(full_bytes=20_000, round_batches=3, grace_seconds=60)
 DAY_US = 86_400_000_000
 DOCUMENT = Path(__file__).parents[2] / "docs" / "streaming.md"
 Identities = Counter[tuple[str, int, int]]
+
+
+@pytest.fixture(scope="module")
+def name_node(servers: real.Servers) -> str:
+    """The HTTP address of an HDFS name node that has a data node."""
+    pod, _ = servers.hdfs()
+    return f"http://{servers.address(pod)}:{WEB_PORT}"
 
 
 @pytest.fixture
