@@ -11,7 +11,7 @@ from typing import Any
 
 import pika
 
-from vpp_contract.names import DRIVER_PORT, INGRESS_EXCHANGE, readings_key, site_username
+from vpp_contract.names import DRIVER_PORT, INGRESS_EXCHANGE, readings_key
 from vpp_contract.readings import BATCH_CONTENT_TYPE, Reading, encode_batch
 from vppdemo import live, plant
 from vppdemo.kube import Kube, wait_until
@@ -73,7 +73,7 @@ def site(namespace: str, name: str) -> dict[str, Any]:
 def one_at_a_time(kube: Kube, namespace: str, name: str, driver: Driver, count: int) -> list[float]:
     """Publish readings one by one, each when the batch of the one before is finished; return the batches' seconds."""
     secret = kube.get("secret", f"{name}-gateway", "-n", namespace)["data"]
-    credentials = pika.PlainCredentials(site_username(name), base64.b64decode(secret["password"]).decode())
+    credentials = pika.PlainCredentials(*(base64.b64decode(secret[key]).decode() for key in ("username", "password")))
     address = kube.get("pod", f"{plant.CHANNELS}-0", "-n", namespace)["status"]["podIP"]
     connection = pika.BlockingConnection(pika.ConnectionParameters(address, credentials=credentials))
     durations: list[float] = []

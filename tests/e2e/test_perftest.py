@@ -71,14 +71,17 @@ def running_plant(operator: Kube, images: Mapping[str, str]) -> Iterator[Kube]:
 
 
 def pod(image: str) -> dict[str, Any]:
-    """PerfTest's pod: an image that has Java, and the site's password from its Secret."""
-    uri = f"amqp://site-{SITE}:$(PASSWORD)@{plant.CHANNELS}:5672/%2f"
-    secret = {"secretKeyRef": {"name": f"{SITE}-gateway", "key": "password"}}
+    """PerfTest's pod: an image that has Java, and the site's account from its Secret."""
+    uri = f"amqp://$(USERNAME):$(PASSWORD)@{plant.CHANNELS}:5672/%2f"
+    account = {"USERNAME": "username", "PASSWORD": "password"}
     container = {
         "name": "perftest",
         "image": image,
         "command": ["sh", "-c", SCRIPT, "sh", *perftest.arguments(uri, SITE, rate=RATE, seconds=SECONDS)],
-        "env": [{"name": "PASSWORD", "valueFrom": secret}],
+        "env": [
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": f"{SITE}-gateway", "key": key}}}
+            for name, key in account.items()
+        ],
         "resources": {"limits": {"cpu": "500m", "memory": "384Mi"}, "requests": {"cpu": "50m", "memory": "128Mi"}},
     }
     spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [container]}
