@@ -13,7 +13,7 @@ from tests.integration.driver import Driver
 from tests.integration.streams import Streams, wait_for
 from tests.integration.test_gateway import measurements
 from tests.integration.test_seeded_bugs import CLEAN, call, found_by_the_checker, read_to_the_end
-from vpp_contract.names import READINGS_EXCHANGE, commands_queue, site_username
+from vpp_contract.names import READINGS_EXCHANGE, TOPOLOGY_STREAM, commands_queue, site_username
 from vpp_operator.ports import BrokerAddress
 from vpp_operator.reconcile.definitions import Site, channel_definitions, control_definitions, missing
 from vpp_workloads.gateway.gateway import Gateway
@@ -36,13 +36,15 @@ def streams(rabbitmq: BrokerAddress) -> Iterator[Streams]:
     )
     call(rabbitmq, lambda adapter: adapter.import_definitions(rabbitmq, missing({}, {**channel, "queues": []})))
     control = control_definitions(reader=("reader", "x"), sites=sites)
-    queues = [queue for queue in control["queues"] if queue["name"] == commands_queue(SITE)]
+    # The topology's stream is there already, with the arguments of this test's own helper.
+    queues = [queue for queue in control["queues"] if queue["name"] != TOPOLOGY_STREAM]
     call(rabbitmq, lambda adapter: adapter.import_definitions(rabbitmq, missing({}, {**control, "queues": queues})))
     # The broker plays both parts, so the site's account needs the permissions of both.
     rights = {"user": site_username(SITE), "vhost": "/", "configure": "^$", "write": ".*", "read": ".*"}
     call(rabbitmq, lambda adapter: adapter.import_definitions(rabbitmq, {"permissions": [rights]}))
     yield made
     call(rabbitmq, lambda adapter: adapter.remove(rabbitmq, ("queues", "/", commands_queue(SITE))))
+    call(rabbitmq, lambda adapter: adapter.remove(rabbitmq, ("users", site_username(SITE))))
 
 
 @contextmanager
