@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
+import paho.mqtt.client as mqtt
 import pika
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.integration.gateway_broker import PASSWORD, STREAM, GatewayBroker
 from tests.integration.test_gateway import (
@@ -34,6 +36,7 @@ from vpp_contract.readings import encode_batch
 from vpp_operator.adapters.rabbitmq import RabbitMQ
 from vpp_operator.reconcile.brokers import ensure
 from vpp_operator.reconcile.definitions import Account, Site, channel_definitions, control_definitions
+from vpp_operator.resources.tls import MQTT_PORT
 from vpp_workloads.gateway.control_link import ControlLink
 from vpp_workloads.gateway.gateway import Gateway
 
@@ -272,3 +275,48 @@ def _command(broker: GatewayBroker, site: str, numbers: Sequence[int]) -> None:
         for number in numbers:
             key = commands_key(site, f"pv-{number}")
             channel.basic_publish("commands", key, b"{}", properties, mandatory=True)
+
+
+class Device:
+    """An MQTT 5 device that stays connected; `answers` are what the broker says to CONNECT, `ended` counts its ends."""
+
+    def __init__(self, broker: GatewayBroker, username: str, password: str) -> None:
+        self.answers: list[str] = []
+        self.ended = 0
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"it-{username}", protocol=mqtt.MQTTv5)
+        self.client.username_pw_set(username, password)
+        self.client.on_connect = lambda *arguments: self.answers.append(str(arguments[3]))
+        self.client.on_disconnect = self._ended
+        self.client.connect(broker.address.host, MQTT_PORT, keepalive=20)
+        self.client.loop_start()
+        wait_for(lambda: bool(self.answers), "an answer to CONNECT")
+
+    def _ended(self, *_: object) -> None:
+        self.ended += 1
+
+    def stop(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+        left = self.client.socket()
+        if left is not None:
+            left.close()
+
+
+def test_mqtt_devices_use_both_accounts_and_the_old_one_ends_with_its_connection(broker: GatewayBroker) -> None:
+    site = "gw-09"
+    old_account, new_account = (f"site-{site}", PASSWORD), (f"site-{site}.g2", NEW_PASSWORD)
+    furnish(broker, both(site))
+    old, new = Device(broker, *old_account), Device(broker, *new_account)
+    try:
+        assert old.answers == new.answers == ["Success"]
+        for device in (old, new):
+            told = device.client.publish(f"readings/{site}/pv", NOTHING, qos=1)
+            told.wait_for_publish(PATIENCE_SECONDS)
+            assert told.is_published()
+        furnish(broker, second(site))
+        wait_for(lambda: len(old.answers) > 1, "the end of the old account's connection, and its refusal")
+        assert old.answers[1] in ("Bad user name or password", "Not authorized")
+        assert (new.ended, new.answers) == (0, ["Success"])
+    finally:
+        old.stop()
+        new.stop()
