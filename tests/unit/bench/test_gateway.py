@@ -13,9 +13,10 @@ def test_the_share_is_of_the_faster_bare_way() -> None:
         "bare pika, one": [90.0, 80.0, 85.0],
         "bare pika, two": [100.0, 100.0, 100.0],
     }
-    share = rows(found)[-1]
-    assert share["metric"] == "(e) gateway beside bare pika, two"
-    assert (share["samples"], share["median"], share["baseline"], share["met"]) == ([0.6, 0.7, 0.5], 0.6, 100.0, True)
+    few, many = rows(found)[-2:]
+    assert few["metric"] == "(e) gateway with its spool beside bare pika, two"
+    assert (few["samples"], few["median"], few["baseline"], few["met"]) == ([0.6, 0.7, 0.5], 0.6, 100.0, True)
+    assert (many["samples"], many["target"], many["met"]) == ([0.1, 0.1, 0.1], few["target"], False)
 
 
 def test_bare_pika_sends_what_the_gateway_would() -> None:
