@@ -13,14 +13,14 @@ from vppdemo.kube import DemoError, Kube, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 NAMESPACE = "vpp-e2e-malformed"
-WHERE = "Building_2.csv, line 5, column solar_generation: 'much' is no number"
+WHERE = "Building_1.csv, line 5, column solar_generation: 'much' is no number"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A small data folder with one bad cell."""
+    """A small data folder with one bad cell, in the file that is read first: it lacks the sample plant's day, too."""
     write_folder(tmp_path, days=3)
-    file = tmp_path / "Building_2.csv"
+    file = tmp_path / "Building_1.csv"
     lines = file.read_text().splitlines()
     lines[4] = lines[4].rsplit(",", 1)[0] + ",much"
     file.write_text("\n".join(lines) + "\n")
