@@ -143,23 +143,29 @@ class AmqpSession:
 
 
 def _parameters(settings: Settings) -> pika.ConnectionParameters:
+    name = f"gateway of {settings.site}"
+    return connection_parameters(settings, settings.host, settings.amqp_port, tls=settings.tls, name=name)
+
+
+def connection_parameters(
+    settings: Settings, host: str, port: int, *, tls: bool, name: str
+) -> pika.ConnectionParameters:
+    """Return how a site's account connects to a broker; `name` is what the broker shows of the connection.
+
+    With `tls` the broker has to prove that it is the one of this host name.
+    """
     return pika.ConnectionParameters(
-        host=settings.host,
-        port=settings.amqp_port,
+        host=host,
+        port=port,
         credentials=pika.PlainCredentials(settings.username, settings.password),
         heartbeat=settings.heartbeat_seconds,
         blocked_connection_timeout=settings.blocked_seconds,
         socket_timeout=settings.connect_seconds,
         stack_timeout=settings.connect_seconds,
         connection_attempts=1,
-        client_properties={"connection_name": f"gateway of {settings.site}"},
-        ssl_options=tls_options(settings, settings.host) if settings.tls else None,
+        client_properties={"connection_name": name},
+        ssl_options=pika.SSLOptions(client_context(settings.authority), host) if tls else None,
     )
-
-
-def tls_options(settings: Settings, host: str) -> pika.SSLOptions:
-    """Return what checks that a broker is the one of this name."""
-    return pika.SSLOptions(client_context(settings.authority), host)
 
 
 def _address(settings: Settings) -> str:

@@ -17,7 +17,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from vpp_contract.names import ACKNOWLEDGEMENTS_EXCHANGE, commands_queue
-from vpp_workloads.gateway.amqp import PERSISTENT, tls_options
+from vpp_workloads.gateway.amqp import PERSISTENT, connection_parameters
 from vpp_workloads.gateway.errors import GatewayError
 from vpp_workloads.gateway.settings import Settings
 
@@ -146,15 +146,10 @@ class ControlLink:
 
 
 def _parameters(settings: Settings) -> pika.ConnectionParameters:
-    return pika.ConnectionParameters(
-        host=settings.control_host,
-        port=settings.control_port,
-        credentials=pika.PlainCredentials(settings.username, settings.password),
-        heartbeat=settings.heartbeat_seconds,
-        blocked_connection_timeout=settings.blocked_seconds,
-        socket_timeout=settings.connect_seconds,
-        stack_timeout=settings.connect_seconds,
-        connection_attempts=1,
-        client_properties={"connection_name": f"control link of {settings.site}"},
-        ssl_options=tls_options(settings, settings.control_host) if settings.control_tls else None,
+    return connection_parameters(
+        settings,
+        settings.control_host,
+        settings.control_port,
+        tls=settings.control_tls,
+        name=f"control link of {settings.site}",
     )
