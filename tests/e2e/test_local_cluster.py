@@ -92,11 +92,23 @@ def processes_of(identity: str) -> dict[int, set[str]]:
     return found
 
 
-def namespaces_in_use() -> set[str]:
+def running() -> set[tuple[int, str]]:
+    """Every process of the machine, by pid and the time of its start: pids come again."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            found |= namespaces(process)
+            found.add((int(process.name), (process / "stat").read_text().rpartition(")")[2].split()[19]))
+        except OSError:
+            continue
+    return found
+
+
+def namespaces_of(processes: set[tuple[int, str]]) -> set[str]:
+    """Return the namespaces of those processes that still run."""
+    found = set()
+    for pid, _ in processes & running():
+        try:
+            found |= namespaces(Path(f"/proc/{pid}"))
         except OSError:
             continue
     return found
@@ -111,13 +123,14 @@ def wait_until(what: str, holds: Callable[[], bool], seconds: float) -> None:
 
 def take_down_and_find_nothing(before: set[str], identity: str) -> int:
     """Take the node down; nothing of it may be left. Returns how many processes it had."""
-    had = processes_of(identity)
+    had, older = processes_of(identity), running()
     run("down")
     assert remains(identity) == []
     assert left_behind(before, identity) == []
     # What a killed start was building is ended by a guard of its own, not by `down`.
     wait_until("the end of its processes", lambda: not processes_of(identity), 5)
-    assert set().union(*had.values()) & namespaces_in_use() == set()
+    # The numbers of namespaces come again, so those of younger processes, of other work, say nothing.
+    assert set().union(*had.values()) & namespaces_of(older) == set()
     return len(had)
 
 
