@@ -17,6 +17,7 @@ from typing import Any, Final
 import pika
 
 from tests.bench._document import percentile, result, write
+from tests.reach import open_to_this_machine
 from vppdemo import install, live, plant
 from vppdemo.kube import Kube, wait_until
 from vppdemo.versions import running_versions
@@ -125,6 +126,7 @@ def run(arguments: Namespace, command: Sequence[str]) -> int:
     kube = install.cluster()
     install.chart(kube, install.images())
     install.plant(kube, NAMESPACE, None, lasting(repeats * 45 + 60))
+    open_to_this_machine(kube, NAMESPACE)
     woken: list[float] = []
     up: list[float] = []
     asleep: list[float] = []

@@ -23,6 +23,7 @@ from tests.bench._document import write  # noqa: E402
 from tests.bench._fit import numbers  # noqa: E402
 from tests.bench._latency import Latency, Window, rows  # noqa: E402
 from tests.bench._waking import seconds_until, wish  # noqa: E402
+from tests.reach import open_to_this_machine  # noqa: E402
 from vpp_contract.environment import TRIGGER_SECONDS  # noqa: E402
 from vppdemo import install, live, plant  # noqa: E402
 from vppdemo.kube import Kube, wait_until  # noqa: E402
@@ -175,6 +176,7 @@ def main() -> int:
     kube = install.cluster()
     install.chart(kube, install.images())
     install.plant(kube, NAMESPACE, None, long_day(arguments.triggers[0]))
+    open_to_this_machine(kube, NAMESPACE)
     kube.apply(probe.site(NAMESPACE, SITE))
     measured = measure(kube, arguments)
     write(

@@ -19,6 +19,7 @@ import pytest
 from tests.perftest import run as perftest
 from tests.perftest.account import Account, compare, read_log
 from tests.perftest.jars import perftest_jars
+from tests.reach import open_to_this_machine
 from vpp_contract.names import DRIVER_PORT
 from vppdemo import install, live, plant
 from vppdemo.kube import DemoError, Kube, wait_until
@@ -46,6 +47,7 @@ sleep 900
 def running_plant(operator: Kube, images: Mapping[str, str]) -> Iterator[Kube]:
     """A plant in the middle of its day, an account for PerfTest, and the pod it will run in."""
     install.plant(operator, NAMESPACE, None)
+    open_to_this_machine(operator, NAMESPACE)
     site = {
         "apiVersion": plant.API_VERSION,
         "kind": "NanoGrid",
